@@ -1,0 +1,301 @@
+//! The machine's own files, through the standard library.
+//!
+//! The only place of the crate that asks the system to flush, to lock or to map. It holds no state: two `OsDisk`s are
+//! the same disk, and exclude each other by the system's locks alone.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use super::{Access, Bytes, DirEntry, Disk, FileKind, Lock, MARK_CONTENT, Stat};
+
+/// Files below this size are read rather than mapped: a copy is cheaper than setting up and tearing down a map.
+const MAP_FROM: u64 = 64 * 1024;
+
+/// Up to so many paths are flushed each for itself, at the same time; more by flushing the whole file system. That is
+/// quicker for any number if nobody else writes, but it also waits for what other programs wrote: a large copy that
+/// goes on beside it would cost far more than is ever won by a few paths.
+#[cfg(target_os = "linux")]
+const SYNC_ONE_BY_ONE: usize = 32;
+
+/// How many flushes are asked for at the same time.
+const SYNC_THREADS: usize = 16;
+
+/// What a mark's symbolic link points to. Nothing of that name is ever made.
+#[cfg(unix)]
+const MARK_TARGET: &str = "isodb-lock";
+
+/// The files of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct OsDisk {
+    durable: bool,
+}
+
+impl OsDisk {
+    /// The machine's files, flushed when asked to.
+    pub fn new() -> OsDisk {
+        OsDisk { durable: true }
+    }
+
+    /// The machine's files, never flushed: a power cut can take anything that was written. For data that can be made
+    /// again, and for tests.
+    pub fn without_sync() -> OsDisk {
+        OsDisk { durable: false }
+    }
+}
+
+impl Default for OsDisk {
+    fn default() -> OsDisk {
+        OsDisk::new()
+    }
+}
+
+impl Disk for OsDisk {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn map(&self, path: &Path) -> io::Result<Bytes> {
+        let mut file = File::open(path)?;
+        let len = file.metadata()?.len();
+        if len >= MAP_FROM {
+            return Ok(Bytes::Mapped(map_file(&file)?));
+        }
+        let mut bytes = Vec::with_capacity(len as usize);
+        file.read_to_end(&mut bytes)?;
+        Ok(Bytes::Owned(bytes))
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let found = fs::symlink_metadata(path)?;
+        Ok(Stat { kind: kind_of(found.file_type()), len: found.len(), modified: found.modified()? })
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            match entry.file_type() {
+                Ok(kind) => entries.push(DirEntry { name, kind: kind_of(kind) }),
+                // Where the listing does not tell kinds, the name is looked up, and may be gone by then.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir(dir)
+    }
+
+    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn Write + Send>> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, if access == Access::ReadOnly { 0o444 } else { 0o666 });
+        #[cfg(not(unix))]
+        let _ = access;
+        Ok(Box::new(options.open(path)?))
+    }
+
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        OpenOptions::new().append(true).create(true).open(path)?.write_all(bytes)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir(dir)
+    }
+
+    fn sync(&self, paths: &[PathBuf]) -> io::Result<()> {
+        if !self.durable {
+            return Ok(());
+        }
+        let mut paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        #[cfg(target_os = "linux")]
+        if paths.len() > SYNC_ONE_BY_ONE && on_one_file_system(&paths)? {
+            let anywhere = File::open(paths[0])?;
+            return Ok(rustix::fs::syncfs(&anywhere)?);
+        }
+        sync_each(&paths)
+    }
+
+    fn lock(&self, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
+        // The file is never truncated nor removed: who removed it would let two holders lock two files of one name.
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(OsLock { file })),
+            Err(TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::WouldBlock) if patience.is_zero() => Err(timed_out(path)),
+            Err(TryLockError::WouldBlock) => wait_for_lock(file, path, patience),
+        }
+    }
+
+    fn mark(&self, path: &Path) -> io::Result<()> {
+        #[cfg(unix)]
+        match std::os::unix::fs::symlink(MARK_TARGET, path) {
+            Ok(()) => return Ok(()),
+            Err(error) => match error.kind() {
+                ErrorKind::AlreadyExists
+                | ErrorKind::NotFound
+                | ErrorKind::StorageFull
+                | ErrorKind::ReadOnlyFilesystem => return Err(error),
+                // A file system without links says so in several ways; a file that cannot be made either tells why.
+                _ => {}
+            },
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(MARK_CONTENT).inspect_err(|_| {
+            // Half a mark would be nobody's: no one would know it again and remove it.
+            let _ = fs::remove_file(path);
+        })
+    }
+
+    fn is_mark(&self, path: &Path) -> io::Result<bool> {
+        let found = match fs::symlink_metadata(path) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(false),
+            found => found?,
+        };
+        #[cfg(unix)]
+        if found.is_symlink() {
+            return gone_is(false, fs::read_link(path).map(|target| target == Path::new(MARK_TARGET)));
+        }
+        if !found.is_file() || found.len() != MARK_CONTENT.len() as u64 {
+            return Ok(false);
+        }
+        gone_is(false, fs::read(path).map(|bytes| bytes == MARK_CONTENT))
+    }
+}
+
+/// A lock file that is open and locked. The end of the process closes it, which ends the lock.
+#[derive(Debug)]
+struct OsLock {
+    file: File,
+}
+
+impl Lock for OsLock {}
+
+impl Drop for OsLock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a program being started at this moment has a copy of the handle for a little.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Maps a whole file.
+#[allow(unsafe_code)]
+fn map_file(file: &File) -> io::Result<memmap2::Mmap> {
+    // SAFETY: the map must not change or shrink while it is looked at. `Disk::map` is called only for files that are
+    // replaced as a whole (renamed into place, later removed), and a replaced file's bytes stay while a map has them.
+    unsafe { memmap2::Mmap::map(file) }
+}
+
+fn kind_of(kind: fs::FileType) -> FileKind {
+    if kind.is_dir() {
+        FileKind::Dir
+    } else if kind.is_symlink() {
+        FileKind::Link
+    } else {
+        FileKind::File
+    }
+}
+
+/// `answer`, or `gone` if the name was removed since it was seen.
+fn gone_is(gone: bool, answer: io::Result<bool>) -> io::Result<bool> {
+    match answer {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(gone),
+        answer => answer,
+    }
+}
+
+/// Whether one flush of a file system covers all the paths. Fails when one of them names nothing.
+#[cfg(target_os = "linux")]
+fn on_one_file_system(paths: &[&Path]) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+
+    let mut devices = Vec::with_capacity(paths.len());
+    for path in paths {
+        devices.push(fs::metadata(path).map_err(|error| with_path(path, &error))?.dev());
+    }
+    Ok(devices.windows(2).all(|pair| pair[0] == pair[1]))
+}
+
+/// Flushes every path, several at the same time, so that the device can write them out together.
+fn sync_each(paths: &[&Path]) -> io::Result<()> {
+    let next = AtomicUsize::new(0);
+    let work = || -> io::Result<()> {
+        while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+            sync_one(path).map_err(|error| with_path(path, &error))?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        // A thread that cannot be had is no error: this thread goes on until no path is left.
+        let helpers: Vec<_> = (1..paths.len().min(SYNC_THREADS))
+            .map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+            .collect();
+        let mut done = work();
+        for helper in helpers {
+            done = done.and(helper.join().expect("flushing does not panic"));
+        }
+        done
+    })
+}
+
+/// Flushes one path. A flush that failed is never tried again: the system may have dropped what it could not write, and
+/// would then answer that all is well.
+fn sync_one(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        return File::open(path)?.sync_all();
+    }
+    // Elsewhere directories cannot be flushed, and files only through a handle that may write.
+    if fs::metadata(path)?.is_dir() { Ok(()) } else { OpenOptions::new().write(true).open(path)?.sync_all() }
+}
+
+/// The same kind of error, which says for which of several paths it is.
+fn with_path(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn timed_out(path: &Path) -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, format!("{} is locked by another process", path.display()))
+}
+
+/// Waits for a lock that is held. The system's waiting lock knows no time-out, so a thread of its own waits; if it gets
+/// the lock too late, nobody takes it over and it is freed again.
+fn wait_for_lock(file: File, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
+    let (hand_over, locked) = mpsc::channel();
+    thread::Builder::new().name("isodb-lock".into()).spawn(move || {
+        let answer = loop {
+            match file.lock() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                done => break done,
+            }
+        };
+        let _ = hand_over.send(answer.map(|()| OsLock { file }));
+    })?;
+    match locked.recv_timeout(patience) {
+        Ok(answer) => Ok(Box::new(answer?)),
+        Err(RecvTimeoutError::Timeout) => Err(timed_out(path)),
+        Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("the thread that waited for a lock ended")),
+    }
+}

@@ -1,0 +1,251 @@
+//! Names for ids: HEAD, loose refs, `packed-refs` and the reflog, in git's files.
+//!
+//! The room knows no object's content. Every change is a [transaction](WriteLock::prepare) with the values that the
+//! caller expects, made under the database's one write lock, which the system takes back from a process that dies.
+//! git's own `NAME.lock` files are taken as well, for the short time in which a ref moves, so that git and isodb can
+//! write to one database at once.
+
+mod name;
+mod packed;
+mod reflog;
+mod transaction;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::{Disk, FileKind};
+use crate::object::Id;
+
+pub use name::{NameError, RefName};
+pub use reflog::{LogEntry, Reflog};
+pub use transaction::{Expect, Prepared, RefEdit, RefValue, WriteLock};
+
+use packed::PackedRefs;
+
+/// What can go wrong with refs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name is none that git allows.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A ref is not where the caller expected it.
+    #[error("{name} is {}, not {}", shown(.found), shown(.expected))]
+    Mismatch {
+        /// The ref.
+        name: RefName,
+        /// Where it should have been; `None` for a ref that should not exist.
+        expected: Option<Id>,
+        /// Where it is.
+        found: Option<Id>,
+    },
+    /// A ref cannot be made because another's name is a folder on its way, or below it.
+    #[error("{name} cannot be made while {other} exists")]
+    Conflict {
+        /// The ref that was to be made.
+        name: RefName,
+        /// The one in its way.
+        other: String,
+    },
+    /// A lock stayed taken.
+    #[error("{} stayed locked", .path.display())]
+    Locked {
+        /// The lock's file.
+        path: PathBuf,
+        /// Whether the lock is a file of git's, which stays behind when git is killed.
+        of_git: bool,
+    },
+    /// A file of refs holds something else.
+    #[error("{} is damaged: {reason}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The disk failed.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn shown(id: &Option<Id>) -> String {
+    id.map_or_else(|| "not there".to_owned(), |id| format!("at {id}"))
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    move |source| Error::Io { path: path.to_owned(), source }
+}
+
+/// Whether a file is not there; also when a file stands where a directory of its path should be.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The refs of one database.
+#[derive(Clone, Debug)]
+pub struct Refs {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    temporary: PathBuf,
+}
+
+impl Refs {
+    /// The refs of the database directory `root`; new files are written in the directory `temporary` first.
+    pub fn new(disk: Arc<dyn Disk>, root: &Path, temporary: &Path) -> Refs {
+        Refs { disk, root: root.to_owned(), temporary: temporary.to_owned() }
+    }
+
+    fn path(&self, name: &RefName) -> PathBuf {
+        self.root.join(name.as_str())
+    }
+
+    fn packed(&self) -> Result<PackedRefs> {
+        PackedRefs::load(&*self.disk, &self.root.join("packed-refs"))
+    }
+
+    /// What a ref holds itself: an id, or another ref's name.
+    pub fn read(&self, name: &RefName) -> Result<Option<RefValue>> {
+        // A ref that is being packed leaves its own file for packed-refs, so the order is this one, and what is found
+        // in neither may just have been made.
+        for _ in 0..2 {
+            if let Some(value) = self.read_loose(name)? {
+                return Ok(Some(value));
+            }
+            if let Some(id) = self.packed()?.find(name)? {
+                return Ok(Some(RefValue::Id(id)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_loose(&self, name: &RefName) -> Result<Option<RefValue>> {
+        let path = self.path(name);
+        match self.disk.read(&path) {
+            Ok(bytes) => parse_loose(&bytes).map(Some).map_err(|reason| Error::Damaged { path, reason }),
+            Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::IsADirectory => Ok(None),
+            Err(error) => Err(io_error(&path)(error)),
+        }
+    }
+
+    /// The ref that a name leads to in the end, through symbolic ones, and its id if it exists.
+    pub fn resolve(&self, name: &RefName) -> Result<(RefName, Option<Id>)> {
+        let mut at = name.clone();
+        for _ in 0..5 {
+            match self.read(&at)? {
+                Some(RefValue::Id(id)) => return Ok((at, Some(id))),
+                Some(RefValue::Symbolic(next)) => at = next,
+                None => return Ok((at, None)),
+            }
+        }
+        Err(Error::Damaged { path: self.path(name), reason: "it leads through too many symbolic refs".into() })
+    }
+
+    /// The id that a ref leads to.
+    pub fn get(&self, name: &RefName) -> Result<Option<Id>> {
+        Ok(self.resolve(name)?.1)
+    }
+
+    /// All refs whose names start with `prefix` (`refs/` for all), with the ids that they lead to, by name. A
+    /// symbolic ref that leads nowhere is left out; HEAD is none of them.
+    pub fn list(&self, prefix: &str) -> Result<Vec<(RefName, Id)>> {
+        let mut found: BTreeMap<RefName, RefValue> = BTreeMap::new();
+        for (name, id) in self.packed()?.with_prefix(prefix)? {
+            found.insert(name, RefValue::Id(id));
+        }
+        for name in self.loose_names(prefix)? {
+            if let Some(value) = self.read_loose(&name)? {
+                found.insert(name, value);
+            }
+        }
+        let mut list = Vec::with_capacity(found.len());
+        for (name, value) in found {
+            let id = match value {
+                RefValue::Id(id) => Some(id),
+                RefValue::Symbolic(_) => self.get(&name)?,
+            };
+            list.extend(id.map(|id| (name, id)));
+        }
+        Ok(list)
+    }
+
+    fn loose_names(&self, prefix: &str) -> Result<Vec<RefName>> {
+        let top = match prefix.rfind('/') {
+            Some(slash) if prefix.starts_with("refs/") => prefix[..slash].to_owned(),
+            _ => "refs".to_owned(),
+        };
+        let mut names = Vec::new();
+        let mut dirs = vec![top];
+        while let Some(dir) = dirs.pop() {
+            let path = self.root.join(&dir);
+            let entries = match self.disk.list(&path) {
+                Ok(entries) => entries,
+                Err(error) if is_absent(&error) => continue,
+                Err(error) => return Err(io_error(&path)(error)),
+            };
+            for entry in entries {
+                let name = format!("{dir}/{}", entry.name);
+                match entry.kind {
+                    FileKind::Dir => dirs.push(name),
+                    FileKind::File if name.starts_with(prefix) => names.extend(RefName::full(&name).ok()),
+                    FileKind::File | FileKind::Link => {}
+                }
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The files under `refs/`, and the lines of `packed-refs`, that are no refs: each a path and why.
+    pub fn strange_files(&self) -> Result<Vec<(PathBuf, String)>> {
+        let mut strange = Vec::new();
+        let mut dirs = vec!["refs".to_owned()];
+        while let Some(dir) = dirs.pop() {
+            let path = self.root.join(&dir);
+            for entry in self.disk.list(&path).map_err(io_error(&path))? {
+                let name = format!("{dir}/{}", entry.name);
+                match (entry.kind, RefName::full(&name)) {
+                    (FileKind::Dir, _) => dirs.push(name),
+                    (FileKind::File, Ok(name)) => {
+                        if let Err(Error::Damaged { path, reason }) = self.read_loose(&name) {
+                            strange.push((path, reason));
+                        }
+                    }
+                    (FileKind::File, Err(error)) if !name.ends_with(".lock") => {
+                        strange.push((self.root.join(name), error.to_string()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        match self.packed().and_then(|packed| packed.with_prefix("")) {
+            Ok(_) => {}
+            Err(Error::Damaged { path, reason }) => strange.push((path, reason)),
+            Err(other) => return Err(other),
+        }
+        strange.sort();
+        Ok(strange)
+    }
+}
+
+/// What the file of a loose ref says.
+fn parse_loose(bytes: &[u8]) -> Result<RefValue, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
+    if let Some(target) = text.strip_prefix("ref:") {
+        let name = RefName::full(target.trim()).map_err(|error| error.to_string())?;
+        return Ok(RefValue::Symbolic(name));
+    }
+    let id = text.get(..64).unwrap_or(text);
+    match id.parse::<Id>() {
+        Ok(id) if text[64..].chars().all(|c| c.is_ascii_whitespace()) => Ok(RefValue::Id(id)),
+        _ => Err("it holds neither an id nor a ref's name".into()),
+    }
+}

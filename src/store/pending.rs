@@ -1,0 +1,231 @@
+//! Objects that were put and not flushed yet: temporary files, written by some threads where they are many.
+//!
+//! Order of a flush, which everything else rests on: contents are durable before any gets its name, and names are
+//! durable before `flush` returns.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, Hasher as _, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+
+use super::{Result, io_error, loose};
+use crate::disk::{Access, Disk};
+use crate::object::{Id, Kind};
+
+/// From this many pending objects on, threads write the files.
+const THREADS_FROM: usize = 64;
+/// Bodies above this size are written at once, so that what waits for the threads stays small.
+const QUEUE_BODY: usize = 256 << 10;
+
+#[derive(Debug)]
+pub(super) struct Pending {
+    disk: Arc<dyn Disk>,
+    temporary: PathBuf,
+    /// How this store's temporary names begin: no other process and no other store of this process has it.
+    stem: String,
+    /// Whether the temporary directory is known to be there.
+    prepared: bool,
+    count: u64,
+    files: HashMap<Id, u64>,
+    /// Objects that somebody else had stored already, perhaps without having flushed them yet.
+    reused: BTreeSet<Id>,
+    writers: Option<Writers>,
+    failed: bool,
+}
+
+#[derive(Debug)]
+struct Job {
+    path: PathBuf,
+    kind: Kind,
+    body: Vec<u8>,
+}
+
+/// Threads that compress and write.
+#[derive(Debug)]
+struct Writers {
+    queue: mpsc::SyncSender<Job>,
+    threads: Vec<JoinHandle<Result<()>>>,
+}
+
+impl Writers {
+    fn start(disk: &Arc<dyn Disk>) -> Writers {
+        let (queue, jobs) = mpsc::sync_channel::<Job>(64);
+        let jobs = Arc::new(Mutex::new(jobs));
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let threads = (0..count)
+            .map(|_| {
+                let (disk, jobs) = (disk.clone(), jobs.clone());
+                std::thread::spawn(move || {
+                    loop {
+                        let job = jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
+                        let Ok(job) = job else { return Ok(()) };
+                        write(&*disk, &job.path, job.kind, &job.body)?;
+                    }
+                })
+            })
+            .collect();
+        Writers { queue, threads }
+    }
+
+    /// Waits until all is written.
+    fn finish(self) -> Result<()> {
+        drop(self.queue);
+        let mut result = Ok(());
+        for thread in self.threads {
+            let ended = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(ended);
+        }
+        result
+    }
+}
+
+fn write(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<()> {
+    disk.write_new(path, &loose::encode(kind, body), Access::ReadOnly).map_err(io_error(path))
+}
+
+impl Pending {
+    pub(super) fn new(disk: Arc<dyn Disk>, temporary: &Path) -> Pending {
+        let random = RandomState::new().build_hasher().finish();
+        Pending {
+            disk,
+            temporary: temporary.to_owned(),
+            stem: format!("{}-{random:016x}", std::process::id()),
+            prepared: false,
+            count: 0,
+            files: HashMap::new(),
+            reused: BTreeSet::new(),
+            writers: None,
+            failed: false,
+        }
+    }
+
+    pub(super) fn holds(&self, id: Id) -> bool {
+        self.files.contains_key(&id)
+    }
+
+    /// Notes that an object was there already.
+    pub(super) fn reuse(&mut self, id: Id) {
+        self.reused.insert(id);
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.temporary.join(format!("{}-{number}", self.stem))
+    }
+
+    /// The temporary file that holds an object, written.
+    pub(super) fn file(&mut self, id: Id) -> Result<Option<PathBuf>> {
+        let Some(number) = self.files.get(&id).copied() else { return Ok(None) };
+        self.finish_writing()?;
+        Ok(Some(self.path(number)))
+    }
+
+    /// The number and the path of a new temporary file.
+    pub(super) fn next_file(&mut self) -> Result<(u64, PathBuf)> {
+        if self.failed {
+            let source = std::io::Error::other("an earlier write of this process failed");
+            return Err(io_error(&self.temporary)(source));
+        }
+        if !self.prepared {
+            self.disk.create_dir_all(&self.temporary).map_err(io_error(&self.temporary))?;
+            self.prepared = true;
+        }
+        self.count += 1;
+        Ok((self.count, self.path(self.count)))
+    }
+
+    pub(super) fn add_file(&mut self, id: Id, number: u64) {
+        self.files.insert(id, number);
+    }
+
+    pub(super) fn add(&mut self, id: Id, kind: Kind, body: &[u8]) -> Result<()> {
+        let (number, path) = self.next_file()?;
+        self.files.insert(id, number);
+        if self.files.len() < THREADS_FROM || body.len() > QUEUE_BODY {
+            return write(&*self.disk, &path, kind, body);
+        }
+        let writers = self.writers.get_or_insert_with(|| Writers::start(&self.disk));
+        if writers.queue.send(Job { path, kind, body: body.to_vec() }).is_err() {
+            // All threads have stopped, so one has an error to tell.
+            self.finish_writing()?;
+        }
+        Ok(())
+    }
+
+    fn finish_writing(&mut self) -> Result<()> {
+        self.writers.take().map_or(Ok(()), Writers::finish)
+    }
+
+    pub(super) fn flush(&mut self, objects: &Path, beside: &[PathBuf]) -> Result<()> {
+        let flushed = self.try_flush(objects, beside);
+        if flushed.is_err() {
+            self.failed = true;
+            self.discard();
+        }
+        flushed
+    }
+
+    fn try_flush(&mut self, objects: &Path, beside: &[PathBuf]) -> Result<()> {
+        self.finish_writing()?;
+        let sync = |paths: &[PathBuf]| match paths.first() {
+            Some(first) => self.disk.sync(paths).map_err(io_error(first)),
+            None => Ok(()),
+        };
+        let mut contents: Vec<PathBuf> = self.files.values().map(|&number| self.path(number)).collect();
+        contents.sort();
+        contents.extend(self.reused.iter().map(|&id| loose::path(objects, id)));
+        contents.extend_from_slice(beside);
+        sync(&contents)?;
+
+        let mut files: Vec<(Id, u64)> = self.files.iter().map(|(&id, &number)| (id, number)).collect();
+        files.sort_unstable();
+        let mut names: BTreeSet<PathBuf> = BTreeSet::new();
+        for (id, number) in files {
+            let path = loose::path(objects, id);
+            let dir = path.parent().expect("an object lies in a directory").to_owned();
+            if !names.contains(&dir) {
+                match self.disk.create_dir(&dir) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(io_error(&dir)(error)),
+                }
+                names.insert(dir);
+            }
+            let temporary = self.path(number);
+            if self.disk.stat(&path).is_ok() {
+                self.disk.remove(&temporary).map_err(io_error(&temporary))?;
+            } else {
+                self.disk.rename(&temporary, &path).map_err(io_error(&path))?;
+            }
+            self.files.remove(&id);
+        }
+        for &id in &self.reused {
+            let path = loose::path(objects, id);
+            names.extend(path.parent().map(Path::to_owned));
+        }
+        if !names.is_empty() {
+            // Directories that somebody else made a moment ago may not be durable under their own names yet.
+            names.insert(objects.to_owned());
+        }
+        let names: Vec<PathBuf> = names.into_iter().collect();
+        sync(&names)?;
+        self.reused.clear();
+        Ok(())
+    }
+
+    /// Removes the temporary files, as far as that goes: what is left is swept later.
+    pub(super) fn discard(&mut self) {
+        let _ = self.finish_writing();
+        let files = std::mem::take(&mut self.files);
+        for number in files.into_values() {
+            let _ = self.disk.remove(&self.path(number));
+        }
+        self.reused.clear();
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.discard();
+    }
+}

@@ -1,0 +1,143 @@
+//! Objects that are read and written piece by piece, in constant memory.
+
+use std::fmt;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+
+use super::{Result, io_error, loose};
+use crate::disk::{Access, Disk};
+use crate::object::{Error, Hasher, Id, Kind, decode_header, encode_header};
+
+/// How much is read or written at once.
+const PIECE: usize = 1 << 17;
+
+/// An object that is being read. Its hash is checked when its end is reached, not before: who must not act on damaged
+/// bytes reads to the end first.
+pub struct Reader {
+    id: Id,
+    path: PathBuf,
+    kind: Kind,
+    size: u64,
+    /// The part of the body that came with the header.
+    head: Vec<u8>,
+    inflated: ZlibDecoder<BufReader<Box<dyn Read + Send>>>,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("id", &self.id).field("kind", &self.kind).field("size", &self.size).finish()
+    }
+}
+
+impl Reader {
+    pub(super) fn new(file: Box<dyn Read + Send>, id: Id, path: PathBuf) -> Result<Reader> {
+        let mut inflated = ZlibDecoder::new(BufReader::new(file));
+        let mut head = Vec::new();
+        (&mut inflated).take(32).read_to_end(&mut head).map_err(|error| inflating(id, &path, error))?;
+        let (kind, size, start) =
+            decode_header(&head).map_err(|error| Error::Damaged { id, reason: error.to_string() })?;
+        head.drain(..start);
+        Ok(Reader { id, path, kind, size, head, inflated })
+    }
+
+    /// What the object is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The body's size in bytes, as the header says; it is checked at the end.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Gives the body to `out`, piece by piece, and then checks size and hash.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the object is not what its id says; `out` has its bytes by then. An [`Error::Io`]
+    /// with the path `(output)` when `out` fails.
+    pub fn copy_to(&mut self, out: &mut dyn Write) -> Result<()> {
+        let damaged = |reason: &str| Error::Damaged { id: self.id, reason: reason.to_owned() };
+        let to_output = || io_error(Path::new("(output)"));
+        let mut hasher = Hasher::new(self.kind, self.size);
+        let mut left = self.size;
+        let mut piece = std::mem::take(&mut self.head);
+        loop {
+            left = left.checked_sub(piece.len() as u64).ok_or_else(|| damaged("it is longer than its header says"))?;
+            hasher.update(&piece);
+            out.write_all(&piece).map_err(to_output())?;
+            piece.resize(PIECE, 0);
+            let n = self.inflated.read(&mut piece).map_err(|error| inflating(self.id, &self.path, error))?;
+            piece.truncate(n);
+            if n == 0 {
+                break;
+            }
+        }
+        if left > 0 {
+            return Err(damaged("it is shorter than its header says"));
+        }
+        if hasher.finish() != self.id {
+            return Err(damaged("its hash is another"));
+        }
+        Ok(())
+    }
+
+    /// The whole body, checked.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] above `limit` bytes, and as [`Reader::copy_to`].
+    pub fn into_body(mut self, limit: u64) -> Result<Vec<u8>> {
+        if self.size > limit {
+            return Err(Error::TooLarge { id: Some(self.id), size: self.size, limit });
+        }
+        let mut body = Vec::new();
+        self.copy_to(&mut body)?;
+        Ok(body)
+    }
+}
+
+/// An error of the inflating reader: of the file where the system failed, else of what the file holds.
+fn inflating(id: Id, path: &Path, error: io::Error) -> Error {
+    if error.raw_os_error().is_some() {
+        return io_error(path)(error);
+    }
+    Error::Damaged { id, reason: loose::inflate_error(&error) }
+}
+
+/// Writes the file of an object whose body comes from `source`, and answers the object's id.
+pub(super) fn write(disk: &dyn Disk, path: &Path, kind: Kind, size: u64, source: &mut dyn Read) -> Result<Id> {
+    let file = disk.create(path, Access::ReadOnly).map_err(io_error(path))?;
+    let mut file = ZlibEncoder::new(file, loose::LEVEL);
+    let mut hasher = Hasher::new(kind, size);
+    file.write_all(&encode_header(kind, size)).map_err(io_error(path))?;
+    copy_exactly(size, source, &mut |bytes| {
+        hasher.update(bytes);
+        file.write_all(bytes).map_err(io_error(path))
+    })?;
+    let mut file = file.finish().map_err(io_error(path))?;
+    file.flush().map_err(io_error(path))?;
+    Ok(hasher.finish())
+}
+
+/// Reads a source that must give exactly `size` bytes.
+pub(super) fn copy_exactly(size: u64, source: &mut dyn Read, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let from_source = || io_error(Path::new("the input"));
+    let mut buffer = vec![0; PIECE];
+    let mut left = size;
+    loop {
+        let want = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE)).max(1);
+        match source.read(&mut buffer[..want]) {
+            Ok(0) if left == 0 => return Ok(()),
+            Ok(0) => return Err(from_source()(io::Error::other("it became shorter while it was read"))),
+            Ok(_) if left == 0 => return Err(from_source()(io::Error::other("it became longer while it was read"))),
+            Ok(n) => {
+                each(&buffer[..n])?;
+                left -= n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(from_source()(error)),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Comparing two trees: which documents were added, changed or removed, in the order of their keys.
+//!
+//! Equal folders and equal parts have equal ids and are passed over unread, so the cost follows the difference.
+
+use super::cursor::Cursor;
+use super::folder::Folder;
+use super::list::{key, push};
+use super::{Document, Key, Result};
+use crate::object::{Objects, TreeId, tree_order};
+
+/// One document that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where it is.
+    pub key: Key,
+    /// What was there before.
+    pub old: Option<Document>,
+    /// What is there now.
+    pub new: Option<Document>,
+}
+
+/// The folder at one path, on both sides.
+type Pair = (Option<TreeId>, Option<TreeId>);
+
+/// The documents that differ between two trees: an iterator that reads as it goes.
+pub struct Diff<'a, O: ?Sized> {
+    objects: &'a O,
+    path: String,
+    stack: Vec<(usize, Cursor<'a, O>, Cursor<'a, O>)>,
+    pending: Option<Pair>,
+}
+
+impl<'a, O: Objects + ?Sized> Diff<'a, O> {
+    pub(super) fn open(objects: &'a O, old: Option<TreeId>, new: Option<TreeId>, prefix: Option<&Key>) -> Result<Self> {
+        let path = prefix.map(|key| key.path().to_owned()).unwrap_or_default();
+        Ok(Diff { objects, path, stack: Vec::new(), pending: (old != new).then_some((old, new)) })
+    }
+
+    fn step(&mut self) -> Result<Option<Change>> {
+        loop {
+            if let Some(pair) = self.pending.take()
+                && let Some(change) = self.open_pair(pair)?
+            {
+                return Ok(Some(change));
+            }
+            let Some((len, old, new)) = self.stack.last_mut() else { return Ok(None) };
+            self.path.truncate(*len);
+            match next_pair(old, new, &mut self.path)? {
+                Some(pair) => self.pending = Some(pair),
+                None => {
+                    self.stack.pop();
+                }
+            }
+        }
+    }
+
+    fn open_pair(&mut self, (old, new): Pair) -> Result<Option<Change>> {
+        let (old_document, old_cursor) = self.open_side(old)?;
+        let (new_document, new_cursor) = self.open_side(new)?;
+        self.stack.push((self.path.len(), old_cursor, new_cursor));
+        if old_document == new_document {
+            return Ok(None);
+        }
+        let id = new.or(old).unwrap_or(TreeId::EMPTY);
+        Ok(Some(Change { key: key(&self.path, id)?, old: old_document, new: new_document }))
+    }
+
+    fn open_side(&self, id: Option<TreeId>) -> Result<(Option<Document>, Cursor<'a, O>)> {
+        let Some(id) = id else { return Ok((None, Cursor::nowhere(self.objects))) };
+        let folder = Folder::load(self.objects, id)?;
+        Ok((folder.document, Cursor::of_folder(self.objects, id, folder)))
+    }
+}
+
+/// The next child that differs; its name is put behind the path.
+fn next_pair<'a, O: Objects + ?Sized>(
+    old: &mut Cursor<'a, O>,
+    new: &mut Cursor<'a, O>,
+    path: &mut String,
+) -> Result<Option<Pair>> {
+    loop {
+        let (left, right) = match (old.peek()?, new.peek()?) {
+            (None, None) => return Ok(None),
+            (Some(left), None) if left.part => {
+                old.enter(&left)?;
+                continue;
+            }
+            (None, Some(right)) if right.part => {
+                new.enter(&right)?;
+                continue;
+            }
+            (Some(left), None) => {
+                old.pass();
+                push(path, &left)?;
+                return Ok(Some((Some(left.id), None)));
+            }
+            (None, Some(right)) => {
+                new.pass();
+                push(path, &right)?;
+                return Ok(Some((None, Some(right.id))));
+            }
+            (Some(left), Some(right)) => (left, right),
+        };
+        // An id says what a tree holds, so equal parts are equal wherever they stand; a part and a child never are.
+        if left.id == right.id && left.part == right.part && left.name == right.name {
+            old.pass();
+            new.pass();
+            continue;
+        }
+        let order = tree_order((&left.name, true), (&right.name, true));
+        match (left.part, right.part) {
+            (true, true) => {
+                // The taller side first: what it holds may be equal to what the other stands at.
+                let (tall, low) = (old.height_here()?, new.height_here()?);
+                if tall >= low {
+                    old.enter(&left)?;
+                }
+                if low >= tall {
+                    new.enter(&right)?;
+                }
+            }
+            // A part begins with its first child: what comes before that is on the other side alone.
+            (true, false) if order.is_le() => old.enter(&left)?,
+            (false, true) if order.is_ge() => new.enter(&right)?,
+            _ => {
+                let (mut pair, mut name) = ((None, None), &left);
+                if order.is_le() {
+                    old.pass();
+                    pair.0 = Some(left.id);
+                }
+                if order.is_ge() {
+                    new.pass();
+                    pair.1 = Some(right.id);
+                    name = &right;
+                }
+                push(path, name)?;
+                return Ok(Some(pair));
+            }
+        }
+    }
+}
+
+impl<O: Objects + ?Sized> Iterator for Diff<'_, O> {
+    type Item = Result<Change>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.step();
+        if item.is_err() {
+            self.stack.clear();
+            self.pending = None;
+        }
+        item.transpose()
+    }
+}

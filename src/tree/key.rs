@@ -1,0 +1,269 @@
+//! Keys: paths of segments, their names in trees, and their order.
+//!
+//! A [`Key`] is checked once, when it is made; whoever holds one needs no further check.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+/// The longest key, in bytes.
+const MAX_KEY: usize = 4096;
+/// The longest name of a segment in a tree, in bytes: file systems hold 255 when git checks a commit out.
+const MAX_NAME: usize = 240;
+
+/// A valid key, such as `people/alice`.
+///
+/// Keys are ordered by their segments' names in trees, each compared bytewise as if it ended in `/`: the order of
+/// `ls -r`, of ranges and of diffs. A document comes before those below it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The names of the segments, each followed by `/`: comparing these strings is comparing keys.
+    path: String,
+}
+
+/// Why a text is no key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The key has no segment.
+    #[error("a key is empty")]
+    Empty,
+    /// The key starts or ends with `/` or has two in a row.
+    #[error("key {0} has an empty segment (a slash at its start or end, or two in a row)")]
+    EmptySegment(String),
+    /// The key holds a NUL character.
+    #[error("key {0} has a NUL character")]
+    Nul(String),
+    /// The key's bytes are not UTF-8.
+    #[error("key {0} is not valid UTF-8")]
+    NotUtf8(String),
+    /// The key has more than 4,096 bytes.
+    #[error("key {start} is too long: {len} bytes, and 4096 is the limit")]
+    TooLong {
+        /// How the key starts.
+        start: String,
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The name of one segment has more than 240 bytes.
+    #[error("key {start} has a segment that is too long: {len} bytes after escaping, and 240 is the limit")]
+    SegmentTooLong {
+        /// How the key starts.
+        start: String,
+        /// The name's length in bytes.
+        len: usize,
+    },
+}
+
+/// A key for a message: quoted, and cut where it is long.
+fn shown(text: &str) -> String {
+    let mut end = text.len().min(60);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    if end < text.len() { format!("{:?}…", &text[..end]) } else { format!("{text:?}") }
+}
+
+impl Key {
+    /// The key with these bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Key, KeyError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => text.parse(),
+            Err(_) => Err(KeyError::NotUtf8(shown(&String::from_utf8_lossy(bytes)))),
+        }
+    }
+
+    /// The key whose segments have these names in trees, as they are met when walking down. `None` when a name is
+    /// not one that [`Key`] would give, or the key is too long.
+    pub(crate) fn from_path(path: &str) -> Option<Key> {
+        let mut len = 0;
+        for name in path.strip_suffix('/')?.split('/') {
+            len += unescape(name)?.len() + 1;
+            if name.len() > MAX_NAME {
+                return None;
+            }
+        }
+        (len <= MAX_KEY + 1).then(|| Key { path: path.to_owned() })
+    }
+
+    /// The names of the segments in trees.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.path[..self.path.len() - 1].split('/')
+    }
+
+    /// The names, each followed by `/`.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// How many segments the key has.
+    pub fn depth(&self) -> usize {
+        self.names().count()
+    }
+
+    /// Whether this key is `prefix` or lies below it.
+    pub fn is_below(&self, prefix: &Key) -> bool {
+        self.path.starts_with(&prefix.path)
+    }
+
+    /// The key as text, the way it was given.
+    pub fn text(&self) -> Cow<'_, str> {
+        let path = &self.path[..self.path.len() - 1];
+        if !path.contains('%') {
+            return Cow::Borrowed(path);
+        }
+        let parts: Vec<_> = path.split('/').map(|name| unescape(name).expect("a key's names unescape")).collect();
+        Cow::Owned(parts.join("/"))
+    }
+}
+
+impl FromStr for Key {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Key, KeyError> {
+        if text.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if text.len() > MAX_KEY {
+            return Err(KeyError::TooLong { start: shown(text), len: text.len() });
+        }
+        if text.contains('\0') {
+            return Err(KeyError::Nul(shown(text)));
+        }
+        let mut path = String::with_capacity(text.len() + 8);
+        for segment in text.split('/') {
+            if segment.is_empty() {
+                return Err(KeyError::EmptySegment(shown(text)));
+            }
+            let before = path.len();
+            escape(segment, &mut path);
+            let len = path.len() - before;
+            if len > MAX_NAME {
+                return Err(KeyError::SegmentTooLong { start: shown(text), len });
+            }
+            path.push('/');
+        }
+        Ok(Key { path })
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.text())
+    }
+}
+
+/// Characters that are invisible, or that some file systems leave out when they compare names.
+fn is_ignorable(c: char) -> bool {
+    matches!(c, '\u{200C}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{206A}'..='\u{206F}' | '\u{FEFF}')
+}
+
+/// Writes a segment's name in a tree.
+fn escape(segment: &str, out: &mut String) {
+    if segment == "blob" {
+        out.push_str("%62lob");
+        return;
+    }
+    for (at, c) in segment.char_indices() {
+        if matches!(c, '%' | '~' | '\\' | '\0'..='\x1F' | '\x7F') || (at == 0 && c == '.') || is_ignorable(c) {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                out.push('%');
+                out.push(char::from(b"0123456789ABCDEF"[usize::from(byte >> 4)]));
+                out.push(char::from(b"0123456789ABCDEF"[usize::from(byte & 15)]));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+}
+
+/// The segment that has this name in a tree; `None` when no segment has.
+fn unescape(name: &str) -> Option<Cow<'_, str>> {
+    let segment = if name.contains('%') {
+        let mut bytes = Vec::with_capacity(name.len());
+        let mut rest = name.as_bytes();
+        while let [first, after @ ..] = rest {
+            if *first == b'%' {
+                let pair = after.get(..2)?;
+                bytes.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
+                rest = &after[2..];
+            } else {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+        Cow::Owned(String::from_utf8(bytes).ok()?)
+    } else {
+        Cow::Borrowed(name)
+    };
+    // Only the one spelling that escaping gives is a name: anything else would be a second way to store a key.
+    let mut again = String::with_capacity(name.len());
+    escape(&segment, &mut again);
+    (again == name && !segment.is_empty() && !segment.contains('\0')).then_some(segment)
+}
+
+/// Whether a tree's entry of this name leads to a child: whether it is some segment's name.
+pub(crate) fn is_child_name(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(|name| name.len() <= MAX_NAME && unescape(name).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(text: &str) -> Key {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn limits() {
+        assert_eq!("".parse::<Key>(), Err(KeyError::Empty));
+        for bad in ["/", "/a", "a/", "a//b"] {
+            assert!(matches!(bad.parse::<Key>(), Err(KeyError::EmptySegment(_))), "{bad}");
+        }
+        assert!(matches!("a\0".parse::<Key>(), Err(KeyError::Nul(_))));
+        assert!(matches!(Key::from_bytes(b"a\xff"), Err(KeyError::NotUtf8(_))));
+        assert!("x".repeat(240).parse::<Key>().is_ok());
+        assert!(matches!("x".repeat(241).parse::<Key>(), Err(KeyError::SegmentTooLong { len: 241, .. })));
+        assert!(matches!("%".repeat(81).parse::<Key>(), Err(KeyError::SegmentTooLong { len: 243, .. })));
+        let long = format!("{}aaa", "a/".repeat(2047));
+        assert!(long[..4096].parse::<Key>().is_ok());
+        assert!(matches!(long.parse::<Key>(), Err(KeyError::TooLong { len: 4097, .. })));
+    }
+
+    #[test]
+    fn only_one_spelling_is_a_name() {
+        for good in ["a", "%25", "%2Egit", "%62lob", "blobs"] {
+            assert!(is_child_name(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "blob", ".git", "%", "%2", "%2e", "%41", "a%2Fb", "~", "%FF", "a.b%2E", "x\u{7f}"] {
+            assert!(!is_child_name(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn order_is_that_of_trees() {
+        let mut keys = vec![key("a/b"), key("a"), key("a.b"), key("a-b"), key("ab"), key("a b/c")];
+        keys.sort();
+        let texts: Vec<_> = keys.iter().map(|k| k.text().into_owned()).collect();
+        assert_eq!(texts, ["a b/c", "a-b", "a.b", "a", "a/b", "ab"]);
+    }
+
+    proptest! {
+        #[test]
+        fn text_comes_back(text in "[a-z%~.\\\\\u{200c}\u{7f}\n/ é]{1,20}") {
+            if let Ok(key) = text.parse::<Key>() {
+                prop_assert_eq!(key.text(), text.as_str());
+                prop_assert_eq!(Key::from_path(key.path()), Some(key.clone()));
+                prop_assert!(key.names().all(|name| is_child_name(name.as_bytes())));
+            }
+        }
+    }
+}
