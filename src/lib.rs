@@ -11,12 +11,17 @@
 //! | `tree` | keys and folders |
 //! | `database` | commits, history, revisions: the one room that moves refs |
 
+mod database;
 mod disk;
 mod object;
 mod refs;
 mod store;
 mod tree;
 
+pub use database::{
+    Changeset, CommitInfo, Condition, Config, ConfigError, Database, Error, Found, FsckReport, History, HistoryEntry,
+    HistoryOptions, MAX_DOCUMENT, NdjsonLine, NdjsonReader, Outcome, Problem, Series, Severity, discover, init,
+};
 pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,
 };

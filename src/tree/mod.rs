@@ -70,6 +70,11 @@ impl<'a, O: Objects + ?Sized> Tree<'a, O> {
         self.root
     }
 
+    /// Another root tree among the same objects.
+    pub fn with_root(&self, root: TreeId) -> Self {
+        Tree { objects: self.objects, root }
+    }
+
     /// The document at a key, if there is one. Reads one tree for each segment, and a few more in large folders.
     pub fn get(&self, key: &Key) -> Result<Option<Document>> {
         match self.folder(Some(key))? {

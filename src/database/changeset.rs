@@ -1,0 +1,99 @@
+//! What one commit changes, and what must hold for it to be made.
+
+use crate::object::{BlobId, Objects};
+use crate::tree::{Document, Edit, Key, Tree};
+
+use super::error::{Error, Result};
+
+/// What a key must hold before a commit for the commit to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// No document. Failing it is a failed expectation.
+    Absent,
+    /// This content. Failing it is a failed expectation.
+    Holds(BlobId),
+    /// A document, of any content. Failing it is [`Error::NoDocument`].
+    Exists,
+    /// A document, or documents below it. Failing it is [`Error::NothingBelow`].
+    FolderExists,
+}
+
+/// The changes of one commit. Contents must have been put into the database's store.
+#[derive(Clone, Debug, Default)]
+pub struct Changeset {
+    edits: Vec<(Key, Edit)>,
+    conditions: Vec<(Key, Condition)>,
+    /// A root tree to take as it is, in place of edits.
+    whole: Option<crate::object::TreeId>,
+}
+
+impl Changeset {
+    /// No changes.
+    pub fn new() -> Changeset {
+        Changeset::default()
+    }
+
+    /// The change to just this root tree.
+    pub fn whole_tree(root: crate::object::TreeId) -> Changeset {
+        Changeset { whole: Some(root), ..Changeset::default() }
+    }
+
+    /// Stores a document. Of several changes of one key the last counts.
+    pub fn put(&mut self, key: Key, document: impl Into<Document>) {
+        self.edits.push((key, Edit::Put(document.into())));
+    }
+
+    /// Removes a document if it is there.
+    pub fn remove(&mut self, key: Key) {
+        self.edits.push((key, Edit::Remove));
+    }
+
+    /// Removes a document and all below it.
+    pub fn remove_folder(&mut self, key: Key) {
+        self.edits.push((key, Edit::RemoveFolder));
+    }
+
+    /// Makes the commit depend on what a key holds before it.
+    pub fn require(&mut self, key: Key, condition: Condition) {
+        self.conditions.push((key, condition));
+    }
+
+    /// How many changes there are.
+    pub fn len(&self) -> usize {
+        self.edits.len()
+    }
+
+    /// Whether there is no change.
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty() && self.whole.is_none()
+    }
+
+    /// Checks the conditions against a tree and makes the changes in it.
+    pub(super) fn apply<'a, O: Objects + Sync + ?Sized>(&self, base: &Tree<'a, O>) -> Result<Tree<'a, O>> {
+        for (key, condition) in &self.conditions {
+            check(base, key, *condition)?;
+        }
+        match self.whole {
+            Some(root) => Ok(base.with_root(root)),
+            None if self.edits.is_empty() => Ok(*base),
+            None => Ok(base.edit(self.edits.clone())?),
+        }
+    }
+}
+
+fn check<O: Objects + ?Sized>(base: &Tree<'_, O>, key: &Key, condition: Condition) -> Result<()> {
+    if condition == Condition::FolderExists {
+        return match base.folder(Some(key))? {
+            Some(_) => Ok(()),
+            None => Err(Error::NothingBelow(key.clone())),
+        };
+    }
+    let found = base.get(key)?.map(|document| document.blob);
+    let expected = match condition {
+        Condition::Absent => None,
+        Condition::Holds(id) => Some(id),
+        Condition::Exists if found.is_none() => return Err(Error::NoDocument(key.clone())),
+        Condition::Exists | Condition::FolderExists => return Ok(()),
+    };
+    if found == expected { Ok(()) } else { Err(Error::Unexpected { key: key.clone(), expected, found }) }
+}

@@ -1,0 +1,127 @@
+//! What can go wrong with a database, in the words that its users read.
+
+use std::path::{Path, PathBuf};
+
+use crate::object::{BlobId, Id};
+use crate::refs::RefName;
+use crate::tree::{Key, KeyError};
+use crate::{object, refs, tree};
+
+use super::config::ConfigError;
+
+/// Why an operation on a database failed. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An object could not be read or written.
+    #[error(transparent)]
+    Object(#[from] object::Error),
+    /// A ref could not be read or moved.
+    #[error(transparent)]
+    Ref(#[from] refs::Error),
+    /// A tree is not one of isodb's, or cannot be read.
+    #[error(transparent)]
+    Tree(#[from] tree::Error),
+    /// A text is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The configuration file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No directory here or above is a database.
+    #[error("no database in {} or any directory above it", .0.display())]
+    NotFound(PathBuf),
+    /// A directory is not a database.
+    #[error("{} is not a database: {reason}", .path.display())]
+    NotADatabase {
+        /// The directory.
+        path: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
+    },
+    /// A directory is a database of a format that this program does not know.
+    #[error("{} is a database of a format that this program does not know: {reason}", .path.display())]
+    UnknownFormat {
+        /// The directory.
+        path: PathBuf,
+        /// What is unknown.
+        reason: String,
+    },
+    /// A ref has no commit yet.
+    #[error("{0} has no commit yet")]
+    NoCommit(RefName),
+    /// A revision names nothing.
+    #[error("there is no revision {text:?}: {reason}")]
+    NoRevision {
+        /// The revision as it was given.
+        text: String,
+        /// What is not there.
+        reason: String,
+    },
+    /// A text is no revision.
+    #[error("{text:?} is not a revision: {reason}")]
+    BadRevision {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A prefix of an id names several objects.
+    #[error("{text:?} is the start of {} ids, among them {} and {}", .found.len(), .found[0], .found[1])]
+    Ambiguous {
+        /// The prefix.
+        text: String,
+        /// The objects: two at least.
+        found: Vec<Id>,
+    },
+    /// There is no document at a key.
+    #[error("there is no document {0:?}")]
+    NoDocument(Key),
+    /// There is neither a document nor a folder at a key.
+    #[error("there is nothing at or below {0:?}")]
+    NothingBelow(Key),
+    /// A document does not hold what the caller expected.
+    #[error("{key:?} {}, not {}", found_text(.found), expected_text(.expected))]
+    Unexpected {
+        /// The key.
+        key: Key,
+        /// What it should hold; `None` for a key that should not exist.
+        expected: Option<BlobId>,
+        /// What it holds.
+        found: Option<BlobId>,
+    },
+    /// One line of a stream of changes is wrong.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// The line's number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A text cannot be stored where it was meant to be.
+    #[error("{0}")]
+    Invalid(String),
+    /// The disk failed.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+fn found_text(found: &Option<BlobId>) -> String {
+    found.map_or_else(|| "is not there".to_owned(), |id| format!("holds {id}"))
+}
+
+fn expected_text(expected: &Option<BlobId>) -> String {
+    expected.map_or_else(|| "absent".to_owned(), |id| id.to_string())
+}
+
+pub(super) fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    move |source| Error::Io { path: path.to_owned(), source }
+}
+
+/// The room's results.
+pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
