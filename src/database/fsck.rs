@@ -174,7 +174,7 @@ impl Check<'_> {
         let mut roots = Vec::new();
         let mut logged: Vec<RefName> = vec![RefName::head()];
         for (name, id) in tips {
-            self.report.refs += 1;
+            self.report.refs += u64::from(name != RefName::head());
             let kind = (name.is_branch() || name == RefName::head()).then_some(Kind::Commit);
             if let Some(found) = self.expect(id, kind, &name) {
                 roots.extend(self.commits_of_tag(id, found, &name)?);

@@ -1,0 +1,95 @@
+//! `isodb config`: read and change settings.
+
+use std::io;
+
+use anyhow::{Context as _, Result};
+use isodb::{Config, ConfigError};
+use serde_json::json;
+
+use crate::args::ListArgs;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::output::Output;
+
+/// Print a setting, change it, or list all of them
+///
+/// The settings are those of the database, in git's file format; `--user` means your own, in
+/// $XDG_CONFIG_HOME/isodb/config, which count where the database has none. isodb reads user.name and user.email (who
+/// commits), core.fsync (`none`: never wait for the disk) and isodb.lockTimeout (seconds to wait for another writer,
+/// 60).
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  isodb config user.name 'Ann Field'
+  isodb config user.name
+  isodb config --list")]
+pub(crate) struct Args {
+    /// The setting, as SECTION.NAME
+    #[arg(required_unless_present = "list_all")]
+    name: Option<String>,
+    /// Its new value
+    #[arg(conflicts_with_all = ["unset", "list_all"])]
+    value: Option<String>,
+    /// Remove the setting
+    #[arg(long, requires = "name")]
+    unset: bool,
+    /// List all settings
+    #[arg(short, long = "list", conflicts_with = "name")]
+    list_all: bool,
+    /// Your own settings, for all databases
+    #[arg(long)]
+    user: bool,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
+    let config = if args.user { context.user_config()? } else { context.database()?.config().clone() };
+    let mut out = Output::records(context, args.list);
+    let name = args.name.unwrap_or_default();
+    if args.list_all {
+        for (name, value) in config.all() {
+            if args.list.json {
+                out.json(&json!({"name": name, "value": value}))?;
+            } else {
+                out.record(&format!("{name}={value}"))?;
+            }
+        }
+    } else if let Some(value) = args.value {
+        change(context, args.user, |config| config.with(&name, &value).map(Some))?;
+    } else if args.unset {
+        if !change(context, args.user, |config| config.without(&name))? {
+            return Err(Failure::no().into());
+        }
+    } else {
+        let value = config.get(&name).ok_or_else(Failure::no)?;
+        if args.list.json {
+            out.json(&json!({"name": name, "value": value}))?;
+        } else {
+            out.record(value)?;
+        }
+    }
+    out.finish()
+}
+
+/// Changes the database's settings or the user's; whether there was something to change.
+fn change(
+    context: &Context,
+    user: bool,
+    change: impl FnOnce(&Config) -> Result<Option<Config>, ConfigError>,
+) -> Result<bool> {
+    if !user {
+        return Ok(context.database()?.configure(change)?);
+    }
+    let Some(config) = change(&context.user_config()?)? else { return Ok(false) };
+    let path = context.user_config_path().ok_or_else(|| Failure::system("neither XDG_CONFIG_HOME nor HOME is set"))?;
+    let written = (|| -> io::Result<()> {
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        let temporary = path.with_extension("new");
+        std::fs::write(&temporary, config.text())?;
+        std::fs::rename(&temporary, &path)
+    })();
+    written.with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(true)
+}

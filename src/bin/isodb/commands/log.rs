@@ -1,0 +1,104 @@
+//! `isodb log`: who changed what, and when.
+
+use anyhow::Result;
+use isodb::HistoryOptions;
+
+use crate::args::ListArgs;
+use crate::complete;
+use crate::context::Context;
+use crate::graph::Graph;
+use crate::output::Output;
+use crate::people;
+
+/// Show the history, newest first: of all documents, or of what is at or below the given keys
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  isodb log -n 5
+  isodb log --oneline animals/bella
+  isodb log --json --since '2 weeks ago' | jq -r .author.name | sort | uniq -c")]
+pub(crate) struct Args {
+    /// Only commits that changed what is at or below these
+    #[arg(value_name = "KEY", add = complete::keys())]
+    keys: Vec<String>,
+    /// A line a commit: its id and the first line of its message
+    #[arg(long)]
+    oneline: bool,
+    /// At most N commits
+    #[arg(short = 'n', long, value_name = "N")]
+    limit: Option<usize>,
+    /// Draw how the commits follow each other
+    #[arg(long, conflicts_with_all = ["json", "null"])]
+    graph: bool,
+    /// Only commits at or after TIME
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only commits at or before TIME
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Start from REV in place of the current head; may be given several times
+    #[arg(long, value_name = "REV", add = complete::revisions())]
+    at: Vec<String>,
+    /// Start from every ref
+    #[arg(long, conflicts_with = "at")]
+    all: bool,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
+    let db = context.database()?;
+    let heads = if args.all {
+        let mut heads = Vec::new();
+        for (_, id) in db.refs().list("refs/")? {
+            // A ref may lead to something that is no commit: it has no history.
+            heads.extend(db.resolve_commit(&id.to_string()).ok());
+        }
+        heads.extend(db.head()?.1);
+        heads
+    } else if args.at.is_empty() {
+        let (name, head) = db.head()?;
+        vec![head.ok_or(isodb::Error::NoCommit(name))?]
+    } else {
+        args.at.iter().map(|revision| Ok(db.resolve_commit(revision)?)).collect::<Result<Vec<_>>>()?
+    };
+    let mut keys = Vec::new();
+    for key in &args.keys {
+        keys.extend(super::prefix(Some(key))?);
+    }
+    let options = HistoryOptions {
+        keys,
+        since: args.since.as_deref().map(|text| context.time(text)).transpose()?,
+        until: args.until.as_deref().map(|text| context.time(text)).transpose()?,
+        topological: args.graph,
+    };
+    let mut out = Output::records(context, args.list);
+    let mut graph = args.graph.then(Graph::new);
+    let mut first = true;
+    for entry in db.history(&heads, options)?.take(args.limit.unwrap_or(usize::MAX)) {
+        let entry = entry?;
+        if args.list.json {
+            out.json(&people::commit_json(entry.id, &entry.commit))?;
+            continue;
+        }
+        let text = if args.oneline {
+            let id = out.paint(33, &out.id(entry.id));
+            format!("{id} {}", people::printable(&entry.commit.subject()))
+        } else {
+            people::commit_text(&out, entry.id, &entry.commit)
+        };
+        if let Some(graph) = &mut graph {
+            let end = if args.oneline { "" } else { "\n" };
+            let row = graph.row(entry.id, &entry.parents, &(text + end));
+            out.bytes(row.as_bytes())?;
+        } else if args.oneline {
+            out.record(&text)?;
+        } else {
+            if !first {
+                out.bytes(b"\n")?;
+            }
+            first = false;
+            out.record(text.strip_suffix('\n').unwrap_or(&text))?;
+        }
+    }
+    out.finish()
+}

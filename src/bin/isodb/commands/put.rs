@@ -1,0 +1,110 @@
+//! `isodb put`: store one document.
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use isodb::{BlobId, Changeset, Condition, Database, Kind, MAX_DOCUMENT, ObjectError};
+use serde_json::json;
+
+use crate::args::{CommitArgs, OnArgs};
+use crate::complete;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::output::{Output, quoted};
+
+/// Store FILE, or what stdin gives, under KEY as one commit, and print the commit's id
+///
+/// A content that is there already makes no commit: the head's id is printed then. When the id is printed, the
+/// document would survive a power cut.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  isodb put notes/today notes.txt
+  date | isodb put log/last
+  isodb put stock/hay --if \"$(isodb rev-parse HEAD:stock/hay)\" <new.json")]
+pub(crate) struct Args {
+    /// The document's key
+    #[arg(add = complete::keys())]
+    key: String,
+    /// Its content [default: stdin]
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    /// Only if KEY holds the content ID (`none`: no document), else exit 3
+    #[arg(long = "if", value_name = "ID")]
+    condition: Option<String>,
+    #[command(flatten)]
+    commit: CommitArgs,
+    #[command(flatten)]
+    on: OnArgs,
+    /// Print a JSON object: the commit, the key, the content's id, whether the commit is new
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
+    let key = super::key(&args.key)?;
+    let db = context.database_to_write(args.commit.sync)?;
+    let mut changes = Changeset::new();
+    if let Some(text) = &args.condition {
+        changes.require(key.clone(), condition(&db, text)?);
+    }
+    let blob = store(context, &db, args.file.as_deref())?;
+    changes.put(key.clone(), blob);
+    let message = format!("put {}", quoted(&args.key));
+    let outcome = super::commit(context, &db, &args.commit, Some(&args.on), &changes, message)?;
+    let mut out = Output::new(context);
+    let commit = outcome.head.ok_or_else(Failure::no)?;
+    if args.json {
+        let id = blob.to_string();
+        out.json(&json!({"commit": commit.to_string(), "key": args.key, "id": id, "new": outcome.is_new}))?;
+    } else {
+        out.record(&out.id(commit))?;
+    }
+    out.finish()
+}
+
+/// What `--if` asks for.
+fn condition(db: &Database, text: &str) -> Result<Condition> {
+    if text == "none" {
+        return Ok(Condition::Absent);
+    }
+    if let Ok(id) = text.parse::<BlobId>() {
+        return Ok(Condition::Holds(id));
+    }
+    Ok(Condition::Holds(BlobId(db.resolve(text)?)))
+}
+
+/// Puts the content of a file or of stdin into the store.
+fn store(context: &Context, db: &Database, file: Option<&std::path::Path>) -> Result<BlobId> {
+    let too_large = |error: ObjectError| match error {
+        ObjectError::TooLarge { .. } => Failure::usage("a document can have at most 2 GiB").into(),
+        error => anyhow::Error::from(error),
+    };
+    let file = match file {
+        Some(path) if path.as_os_str() != "-" => path,
+        given => {
+            let stdin = io::stdin();
+            if given.is_none() && stdin.is_terminal() {
+                return Err(Failure::usage("there is no content: stdin is a terminal")
+                    .hint("name a FILE, pipe something in, or give - to type it")
+                    .into());
+            }
+            let id = db.store().put_unsized(Kind::Blob, &mut stdin.lock(), MAX_DOCUMENT).map_err(too_large)?;
+            return Ok(BlobId(id));
+        }
+    };
+    let path = context.path(file);
+    let cannot = |error: io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
+    let mut source = File::open(&path).map_err(cannot)?;
+    let metadata = source.metadata().map_err(cannot)?;
+    if metadata.is_dir() {
+        return Err(Failure::usage(format!("{} is a directory", path.display())).into());
+    }
+    let id = if metadata.is_file() && metadata.len() > isodb::STREAM_FROM && metadata.len() <= MAX_DOCUMENT {
+        db.store().put_stream(Kind::Blob, metadata.len(), &mut source).map_err(too_large)?
+    } else {
+        db.store().put_unsized(Kind::Blob, &mut source, MAX_DOCUMENT).map_err(too_large)?
+    };
+    Ok(BlobId(id))
+}

@@ -1,0 +1,215 @@
+//! Errors into exit statuses, one sentence, and a hint that helps.
+
+use std::io;
+
+use isodb::{Database, Error, Key, ObjectError, RefError, TreeError};
+
+use crate::context::Context;
+
+/// What a command's end tells the shell (`isodb --help` lists them).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Done = 0,
+    No = 1,
+    Usage = 2,
+    Expectation = 3,
+    Damaged = 4,
+    System = 5,
+}
+
+/// A failure of the program's own, with its status.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    status: Status,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    fn new(status: Status, message: impl Into<String>) -> Failure {
+        Failure { status, message: message.into(), hint: None }
+    }
+
+    /// A wrong command line or input.
+    pub(crate) fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(Status::Usage, message)
+    }
+
+    /// The system said no.
+    pub(crate) fn system(message: impl Into<String>) -> Failure {
+        Failure::new(Status::System, message)
+    }
+
+    /// The answer is no, and there is nothing more to say.
+    pub(crate) fn no() -> Failure {
+        Failure::new(Status::No, "")
+    }
+
+    /// Damage was found and has been told of.
+    pub(crate) fn damaged() -> Failure {
+        Failure::new(Status::Damaged, "")
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Tells of an error on stderr and answers the exit status.
+pub(crate) fn report(context: &Context, error: &anyhow::Error) -> u8 {
+    if is_closed_pipe(error) {
+        return Status::Done as u8;
+    }
+    let (status, hint) = explain(context, error);
+    let text = message(error);
+    if !text.is_empty() {
+        say(&format!("error: {text}"));
+    }
+    if let Some(hint) = hint {
+        say(&format!("hint: {hint}"));
+    }
+    status as u8
+}
+
+/// Writes a line to stderr; that it may be closed is no reason to end otherwise.
+pub(crate) fn say(line: &str) {
+    let _ = io::Write::write_all(&mut io::stderr().lock(), format!("{line}\n").as_bytes());
+}
+
+/// One sentence on one line, whatever a name in it holds.
+fn message(error: &anyhow::Error) -> String {
+    error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Whether the reader of stdout went away, which ends a command as it should.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| match cause.downcast_ref::<ObjectError>() {
+        Some(ObjectError::Io { path, source }) => {
+            path.as_os_str() == "(output)" && source.kind() == io::ErrorKind::BrokenPipe
+        }
+        _ => cause.downcast_ref::<OutputError>().is_some_and(|error| error.0.kind() == io::ErrorKind::BrokenPipe),
+    })
+}
+
+/// stdout failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the answer: {0}")]
+pub(crate) struct OutputError(#[from] pub(crate) io::Error);
+
+fn explain(context: &Context, error: &anyhow::Error) -> (Status, Option<String>) {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return (failure.status, failure.hint.clone());
+    }
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return of_database(context, error);
+    }
+    if let Some(error) = error.downcast_ref::<ObjectError>() {
+        return of_object(error);
+    }
+    if let Some(error) = error.downcast_ref::<RefError>() {
+        return of_ref(error);
+    }
+    if let Some(error) = error.downcast_ref::<TreeError>() {
+        return of_tree(error);
+    }
+    if error.is::<isodb::KeyError>() || error.is::<isodb::ConfigError>() {
+        return (Status::Usage, None);
+    }
+    (Status::System, None)
+}
+
+fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
+    let hint = |text: &str| Some(text.to_owned());
+    match error {
+        Error::Object(error) => of_object(error),
+        Error::Ref(error) => of_ref(error),
+        Error::Tree(error) => of_tree(error),
+        Error::Key(_) | Error::Invalid(_) | Error::Config(_) => (Status::Usage, None),
+        Error::Line { .. } => (Status::Usage, hint("nothing of this input was stored, unless --each was given")),
+        Error::NotFound(_) => (Status::Usage, hint("`isodb init` makes one here; --db DIR names one elsewhere")),
+        Error::NotADatabase { reason, .. } if reason.contains("isodb.format") => (
+            Status::Usage,
+            hint("if it is a copy of a database that git made, run `git --git-dir=DIR config isodb.format 1`"),
+        ),
+        Error::NotADatabase { .. } => (Status::Usage, hint("`isodb init DIR` makes one")),
+        Error::UnknownFormat { .. } => (Status::Usage, hint("a newer version of isodb may know it")),
+        Error::NoCommit(_) => (Status::No, hint("`isodb put KEY` makes the first commit")),
+        Error::NoRevision { .. } => {
+            (Status::No, hint("`isodb ref list` shows the refs, `isodb log --oneline` the commits"))
+        }
+        Error::BadRevision { .. } | Error::Ambiguous { .. } => (Status::Usage, None),
+        Error::NoDocument(key) | Error::NothingBelow(key) => (Status::No, similar(context, key)),
+        Error::Unexpected { .. } => (Status::Expectation, hint("read it again with `isodb get`, and decide anew")),
+        Error::Io { source, .. } => (Status::System, of_io(source)),
+        _ => (Status::System, None),
+    }
+}
+
+fn of_object(error: &ObjectError) -> (Status, Option<String>) {
+    match error {
+        ObjectError::Damaged { .. } | ObjectError::Missing { .. } => {
+            (Status::Damaged, Some("`isodb fsck` tells what else is damaged".into()))
+        }
+        ObjectError::Io { source, .. } => (Status::System, of_io(source)),
+        _ => (Status::Usage, None),
+    }
+}
+
+fn of_tree(error: &TreeError) -> (Status, Option<String>) {
+    match error {
+        TreeError::Object(error) => of_object(error),
+        _ => (Status::Damaged, Some("`isodb fsck` tells what else is damaged".into())),
+    }
+}
+
+fn of_ref(error: &RefError) -> (Status, Option<String>) {
+    match error {
+        RefError::Mismatch { .. } => {
+            (Status::Expectation, Some("somebody else was first: read it again, and decide anew".into()))
+        }
+        RefError::Locked { of_git: true, path } => {
+            (Status::System, Some(format!("if no git command is running, one was killed: remove {}", path.display())))
+        }
+        RefError::Locked { .. } => (Status::System, Some("another isodb is still writing: try again".into())),
+        RefError::Damaged { .. } => (Status::Damaged, Some("`isodb fsck` tells what else is damaged".into())),
+        RefError::Io { source, .. } => (Status::System, of_io(source)),
+        _ => (Status::Usage, None),
+    }
+}
+
+fn of_io(error: &io::Error) -> Option<String> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("the disk is full; nothing was changed".into())
+        }
+        io::ErrorKind::ReadOnlyFilesystem => Some("the disk is read-only; nothing was changed".into()),
+        _ => None,
+    }
+}
+
+/// The keys beside one that is not there, when one is much like it.
+fn similar(context: &Context, key: &Key) -> Option<String> {
+    let database = context.database().ok()?;
+    let best = most_similar(&database, key)?;
+    Some(format!("did you mean {best:?}?"))
+}
+
+fn most_similar(database: &Database, key: &Key) -> Option<String> {
+    let (_, head) = database.head().ok()?;
+    let tree = database.tree_of(head).ok()?;
+    let text = key.text();
+    let (above, segment) = text.rsplit_once('/').map_or((None, text.as_ref()), |(a, s)| (Some(a), s));
+    let above: Option<Key> = above.and_then(|above| above.parse().ok());
+    let mut best: Option<(f64, String)> = None;
+    for child in tree.children(above.as_ref()).ok()?.take(2000) {
+        let child = child.ok()?;
+        let likeness = strsim::jaro_winkler(segment, &child.segment);
+        if likeness > 0.8 && best.as_ref().is_none_or(|(b, _)| likeness > *b) {
+            best = Some((likeness, child.segment));
+        }
+    }
+    let (_, segment) = best?;
+    Some(above.map_or(segment.clone(), |above| format!("{above}/{segment}")))
+}

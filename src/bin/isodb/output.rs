@@ -1,0 +1,102 @@
+//! What commands answer on stdout: bytes, records for people and scripts, JSON.
+
+use std::borrow::Cow;
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use anyhow::Result;
+use isodb::{Id, ObjectError};
+use serde::Serialize;
+
+use crate::args::ListArgs;
+use crate::context::Context;
+use crate::error::OutputError;
+
+/// stdout, buffered. [`Output::finish`] writes what is left; a command ends with it.
+pub(crate) struct Output {
+    out: BufWriter<StdoutLock<'static>>,
+    end: u8,
+    quotes: bool,
+    short_ids: bool,
+    color: bool,
+}
+
+impl Output {
+    /// For bytes, and for records that end in newline.
+    pub(crate) fn new(context: &Context) -> Output {
+        Output {
+            out: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
+            end: b'\n',
+            quotes: true,
+            short_ids: context.for_people(),
+            color: context.with_color(),
+        }
+    }
+
+    /// For records as the command was asked to print them.
+    pub(crate) fn records(context: &Context, list: ListArgs) -> Output {
+        let end = if list.null { b'\0' } else { b'\n' };
+        Output { end, quotes: !list.null, ..Output::new(context) }
+    }
+
+    /// One record.
+    pub(crate) fn record(&mut self, text: &str) -> Result<()> {
+        self.bytes(text.as_bytes())?;
+        self.bytes(&[self.end])
+    }
+
+    /// One record as JSON; `-z` does not change how JSON is written.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<()> {
+        serde_json::to_writer(&mut self.out, value).map_err(|error| OutputError(error.into()))?;
+        self.bytes(b"\n")
+    }
+
+    /// Bytes as they are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.out.write_all(bytes).map_err(OutputError)?)
+    }
+
+    /// An object's body, piece by piece.
+    pub(crate) fn body(&mut self, reader: &mut isodb::Reader) -> Result<(), ObjectError> {
+        reader.copy_to(&mut self.out)
+    }
+
+    /// For writers that need one.
+    pub(crate) fn writer(&mut self) -> &mut impl Write {
+        &mut self.out
+    }
+
+    /// A key as a record shows it.
+    pub(crate) fn key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        if self.quotes { quoted(key) } else { Cow::Borrowed(key) }
+    }
+
+    /// An id: whole for scripts, short for people.
+    pub(crate) fn id(&self, id: impl Into<Id>) -> String {
+        let id = id.into();
+        if self.short_ids { id.short() } else { id.to_string() }
+    }
+
+    /// Text in a colour, where there are colours. `code` is the SGR parameter: 31 red, 32 green, 33 yellow, 36 cyan.
+    pub(crate) fn paint(&self, code: u8, text: &str) -> String {
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Shows what has been written so far, for a reader that waits for it.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        Ok(self.out.flush().map_err(OutputError)?)
+    }
+
+    /// Writes what is left.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.flush()
+    }
+}
+
+/// A key for a line of text: in JSON quoting where it has a control character, or could be taken for a quoted one.
+pub(crate) fn quoted(key: &str) -> Cow<'_, str> {
+    if key.starts_with('"') || key.chars().any(char::is_control) {
+        Cow::Owned(serde_json::to_string(key).expect("text is JSON"))
+    } else {
+        Cow::Borrowed(key)
+    }
+}

@@ -1,0 +1,225 @@
+//! Commits, trees and differences as people read them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use isodb::{BlobId, Change, Commit, CommitId, Database, GitTree, Ident, Objects};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use similar::{ChangeTag, TextDiff};
+
+use crate::output::Output;
+use crate::time;
+
+/// Contents above this size are not compared line by line.
+const COMPARE_LIMIT: u64 = 16 << 20;
+
+/// A commit's header and message, as `log` and `show` print them.
+pub(crate) fn commit_text(out: &Output, id: CommitId, commit: &Commit) -> String {
+    let mut text = out.paint(33, &format!("commit {id}")) + "\n";
+    if commit.parents.len() > 1 {
+        let parents: Vec<String> = commit.parents.iter().map(|parent| parent.0.short()).collect();
+        text += &format!("Merge:     {}\n", parents.join(" "));
+    }
+    text += &format!("Author:    {} <{}>\n", commit.author.name(), commit.author.email());
+    text += &format!("Date:      {}\n", time::show(commit.author.seconds()));
+    if commit.committer != commit.author {
+        text += &format!("Committer: {} <{}>\n", commit.committer.name(), commit.committer.email());
+        text += &format!("Committed: {}\n", time::show(commit.committer.seconds()));
+    }
+    text.push('\n');
+    for line in commit.message_text().lines() {
+        text += &format!("    {}\n", printable(line));
+    }
+    text
+}
+
+/// Text from a commit, without what could steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// A commit as a JSON object.
+pub(crate) fn commit_json(id: CommitId, commit: &Commit) -> Value {
+    let person = |ident: &Ident| json!({"name": ident.name(), "email": ident.email(), "time": ident.seconds()});
+    let parents: Vec<String> = commit.parents.iter().map(ToString::to_string).collect();
+    json!({
+        "commit": id.to_string(), "tree": commit.tree.to_string(), "parents": parents,
+        "author": person(&commit.author), "committer": person(&commit.committer), "message": commit.message_text(),
+    })
+}
+
+/// A tree's entries, a line each, as git shows them.
+pub(crate) fn tree_lines(tree: &GitTree) -> Vec<String> {
+    let line = |entry: isodb::EntryRef<'_>| {
+        let name = String::from_utf8_lossy(entry.name);
+        format!("{} {} {}\t{}", entry.mode.padded(), entry.mode.kind(), entry.id, crate::output::quoted(&name))
+    };
+    tree.iter().map(line).collect()
+}
+
+/// The letter for a change: added, changed or removed.
+pub(crate) fn letter(change: &Change) -> char {
+    match (&change.old, &change.new) {
+        (None, _) => 'A',
+        (Some(_), None) => 'D',
+        (Some(_), Some(_)) => 'M',
+    }
+}
+
+/// The colour of a change.
+pub(crate) fn color(change: &Change) -> u8 {
+    match letter(change) {
+        'A' => 32,
+        'D' => 31,
+        _ => 33,
+    }
+}
+
+/// How changes are printed below their line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Not at all.
+    Names,
+    /// Sizes before and after.
+    Stat,
+    /// What differs inside.
+    Patch,
+}
+
+/// Prints one change.
+pub(crate) fn print_change(db: &Database, out: &mut Output, change: &Change, detail: Detail) -> Result<()> {
+    let key = change.key.text();
+    let letter = out.paint(color(change), &letter(change).to_string());
+    let key = out.key(&key).into_owned();
+    match detail {
+        Detail::Names => out.record(&format!("{letter}\t{key}")),
+        Detail::Stat => {
+            let size = |blob: Option<BlobId>| -> Result<String> {
+                let header = blob.map(|blob| db.store().header(blob.0)).transpose()?.flatten();
+                Ok(header.map_or("-".into(), |(_, size)| size.to_string()))
+            };
+            let old = size(change.old.map(|document| document.blob))?;
+            let new = size(change.new.map(|document| document.blob))?;
+            out.record(&format!("{letter}\t{old}\t{new}\t{key}"))
+        }
+        Detail::Patch => {
+            out.record(&format!("{letter}\t{key}"))?;
+            let patch = patch(db, out, change)?;
+            out.bytes(patch.as_bytes())
+        }
+    }
+}
+
+/// What differs between the two contents: by field where both are JSON, else by line where both are text.
+fn patch(db: &Database, out: &Output, change: &Change) -> Result<String> {
+    let load = |document: Option<isodb::Document>| -> Result<Option<Vec<u8>>> {
+        let Some(document) = document else { return Ok(Some(Vec::new())) };
+        match db.store().header(document.blob.0)? {
+            Some((_, size)) if size > COMPARE_LIMIT => Ok(None),
+            _ => Ok(Some(db.store().blob(document.blob)?)),
+        }
+    };
+    if change.old.map(|d| d.blob) == change.new.map(|d| d.blob) {
+        return Ok("  the content is the same; the versions in conflict differ\n".into());
+    }
+    let (Some(old), Some(new)) = (load(change.old)?, load(change.new)?) else {
+        return Ok("  too large to compare here\n".into());
+    };
+    let (Ok(old), Ok(new)) = (std::str::from_utf8(&old), std::str::from_utf8(&new)) else {
+        return Ok(format!("  bytes differ: {} before, {} now\n", old.len(), new.len()));
+    };
+    if let (Some(a), Some(b)) = (structure(old), structure(new)) {
+        let mut text = String::new();
+        compare_fields(out, "", Some(a), Some(b), &mut text);
+        if !text.is_empty() {
+            return Ok(text);
+        }
+    }
+    Ok(compare_lines(out, old, new))
+}
+
+fn compare_lines(out: &Output, old: &str, new: &str) -> String {
+    let diff = TextDiff::from_lines(old, new);
+    let mut text = String::new();
+    for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+        text += &out.paint(36, &hunk.header().to_string());
+        text.push('\n');
+        for change in hunk.iter_changes() {
+            let line = change.value().trim_end_matches('\n');
+            let (sign, color) = match change.tag() {
+                ChangeTag::Delete => ('-', Some(31)),
+                ChangeTag::Insert => ('+', Some(32)),
+                ChangeTag::Equal => (' ', None),
+            };
+            let line = format!("{sign}{}", printable(line));
+            text += &color.map_or(line.clone(), |color| out.paint(color, &line));
+            text.push('\n');
+            if !change.value().ends_with('\n') {
+                text += "\\ no newline at the end\n";
+            }
+        }
+    }
+    text
+}
+
+/// A JSON object or array; other JSON is compared as text.
+fn structure(text: &str) -> Option<&RawValue> {
+    let value: &RawValue = serde_json::from_str(text).ok()?;
+    value.get().starts_with(['{', '[']).then_some(value)
+}
+
+/// Lists the fields that differ, by JSON pointer, each with its own text.
+fn compare_fields(out: &Output, path: &str, old: Option<&RawValue>, new: Option<&RawValue>, text: &mut String) {
+    if old.map(RawValue::get) == new.map(RawValue::get) {
+        return;
+    }
+    if let (Some(a), Some(b)) = (old.and_then(fields), new.and_then(fields)) {
+        // In the order of the old document, then what is new in the order of the new one.
+        let mut seen = BTreeSet::new();
+        let ordered: Vec<&String> =
+            a.iter().chain(&b).map(|(name, _)| name).filter(|name| seen.insert(*name)).collect();
+        // Of several members of one name the last counts, as in most readers.
+        let (old, new): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (a.iter().map(|(n, v)| (n, *v)).collect(), b.iter().map(|(n, v)| (n, *v)).collect());
+        for name in ordered {
+            let path = format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
+            compare_fields(out, &path, old.get(name).copied(), new.get(name).copied(), text);
+        }
+        return;
+    }
+    let path = if path.is_empty() { "(all)" } else { path };
+    for (sign, color, value) in [('-', 31, old), ('+', 32, new)] {
+        if let Some(value) = value {
+            let line = format!("{sign} {}: {}", printable(path), printable(value.get()));
+            *text += &out.paint(color, &line);
+            text.push('\n');
+        }
+    }
+}
+
+/// The members of an object, or the elements of an array by their number.
+fn fields(value: &RawValue) -> Option<Vec<(String, &RawValue)>> {
+    if value.get().starts_with('[') {
+        let elements: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
+        return Some(elements.into_iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect());
+    }
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Vec<(String, &'de RawValue)>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = Vec::new();
+            while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
+                members.push(member);
+            }
+            Ok(members)
+        }
+    }
+    serde_json::Deserializer::from_str(value.get()).deserialize_map(Members).ok()
+}

@@ -1,0 +1,3 @@
+//! The commands, spawned.
+
+mod first;

@@ -1,0 +1,7 @@
+//! The integration tests, one program. Each module is about one thing:
+//!
+//! - `cli`: the commands, spawned as a user's shell would
+//! - `support`: a hermetic environment, with git beside it as the oracle
+
+mod cli;
+mod support;
