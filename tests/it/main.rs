@@ -3,5 +3,7 @@
 //! - `cli`: the commands, spawned as a user's shell would
 //! - `support`: a hermetic environment, with git beside it as the oracle
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod cli;
 mod support;
