@@ -10,6 +10,8 @@ mod name;
 mod pack;
 mod packed;
 mod reflog;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,8 @@
 mod loose;
 mod pending;
 mod stream;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
