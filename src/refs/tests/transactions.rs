@@ -225,7 +225,7 @@ fn loose_files_that_are_no_refs_are_told() {
         let bad = name(&format!("refs/heads/bad{at}"));
         assert!(matches!(refs.read(&bad), Err(Error::Damaged { .. })), "{text:?}");
     }
-    for (at, text) in [whole.clone(), format!("{whole} \n\n"), format!("ref:refs/heads/good0"), whole.to_uppercase()]
+    for (at, text) in [whole.clone(), format!("{whole} \n\n"), "ref:refs/heads/good0".to_owned(), whole.to_uppercase()]
         .iter()
         .enumerate()
     {
