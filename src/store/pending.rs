@@ -3,11 +3,13 @@
 //! Order of a flush, which everything else rests on: contents are durable before any gets its name, and names are
 //! durable before `flush` returns.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hasher as _, RandomState};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 use super::{Result, io_error, loose};
 use crate::disk::{Access, Disk};
@@ -49,23 +51,24 @@ struct Writers {
 }
 
 impl Writers {
-    fn start(disk: &Arc<dyn Disk>) -> Writers {
+    /// `None` where the system has no thread to give.
+    fn start(disk: &Arc<dyn Disk>) -> Option<Writers> {
         let (queue, jobs) = mpsc::sync_channel::<Job>(64);
         let jobs = Arc::new(Mutex::new(jobs));
-        let count = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        let threads = (0..count)
-            .map(|_| {
-                let (disk, jobs) = (disk.clone(), jobs.clone());
-                std::thread::spawn(move || {
-                    loop {
-                        let job = jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
-                        let Ok(job) = job else { return Ok(()) };
-                        write(&*disk, &job.path, job.kind, &job.body)?;
-                    }
-                })
-            })
-            .collect();
-        Writers { queue, threads }
+        let count = thread::available_parallelism().map_or(1, usize::from).min(8);
+        let start = |_| {
+            let (disk, jobs) = (disk.clone(), jobs.clone());
+            let work = move || {
+                loop {
+                    let job = jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
+                    let Ok(job) = job else { return Ok(()) };
+                    write(&*disk, &job.path, job.kind, &job.body)?;
+                }
+            };
+            thread::Builder::new().name("isodb-write".into()).spawn(work).ok()
+        };
+        let threads: Vec<_> = (0..count).map_while(start).collect();
+        if threads.is_empty() { None } else { Some(Writers { queue, threads }) }
     }
 
     /// Waits until all is written.
@@ -104,7 +107,7 @@ impl Pending {
         self.files.contains_key(&id)
     }
 
-    /// Notes that an object was there already.
+    /// Notes that an object is stored already.
     pub(super) fn reuse(&mut self, id: Id) {
         self.reused.insert(id);
     }
@@ -120,12 +123,17 @@ impl Pending {
         Ok(Some(self.path(number)))
     }
 
-    /// The number and the path of a new temporary file.
-    pub(super) fn next_file(&mut self) -> Result<(u64, PathBuf)> {
+    fn check_usable(&self) -> Result<()> {
         if self.failed {
             let source = std::io::Error::other("an earlier write of this process failed");
             return Err(io_error(&self.temporary)(source));
         }
+        Ok(())
+    }
+
+    /// The number and the path of a new temporary file.
+    pub(super) fn next_file(&mut self) -> Result<(u64, PathBuf)> {
+        self.check_usable()?;
         if !self.prepared {
             self.disk.create_dir_all(&self.temporary).map_err(io_error(&self.temporary))?;
             self.prepared = true;
@@ -134,17 +142,36 @@ impl Pending {
         Ok((self.count, self.path(self.count)))
     }
 
-    pub(super) fn add_file(&mut self, id: Id, number: u64) {
-        self.files.insert(id, number);
+    /// Takes over a temporary file that holds an object; `false` when the object is pending already.
+    pub(super) fn add_file(&mut self, id: Id, number: u64) -> bool {
+        match self.files.entry(id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(number);
+                true
+            }
+        }
     }
 
     pub(super) fn add(&mut self, id: Id, kind: Kind, body: &[u8]) -> Result<()> {
-        let (number, path) = self.next_file()?;
-        self.files.insert(id, number);
-        if self.files.len() < THREADS_FROM || body.len() > QUEUE_BODY {
-            return write(&*self.disk, &path, kind, body);
+        if self.holds(id) {
+            // Another thread has put it since the caller looked.
+            return Ok(());
         }
-        let writers = self.writers.get_or_insert_with(|| Writers::start(&self.disk));
+        let (number, path) = self.next_file()?;
+        let is_queued = self.files.len() >= THREADS_FROM && body.len() <= QUEUE_BODY;
+        if is_queued && self.writers.is_none() {
+            self.writers = Writers::start(&self.disk);
+        }
+        let Some(writers) = self.writers.as_ref().filter(|_| is_queued) else {
+            write(&*self.disk, &path, kind, body).inspect_err(|_| {
+                // Best effort: what is left is swept later.
+                let _ = self.disk.remove(&path);
+            })?;
+            self.files.insert(id, number);
+            return Ok(());
+        };
+        self.files.insert(id, number);
         if writers.queue.send(Job { path, kind, body: body.to_vec() }).is_err() {
             // All threads have stopped, so one has an error to tell.
             self.finish_writing()?;
@@ -152,12 +179,15 @@ impl Pending {
         Ok(())
     }
 
+    /// Waits for the threads. Nobody knows which file one failed on, so after an error nothing here may get a name.
     fn finish_writing(&mut self) -> Result<()> {
-        self.writers.take().map_or(Ok(()), Writers::finish)
+        let finished = self.writers.take().map_or(Ok(()), Writers::finish);
+        self.failed |= finished.is_err();
+        finished
     }
 
     pub(super) fn flush(&mut self, objects: &Path, beside: &[PathBuf]) -> Result<()> {
-        let flushed = self.try_flush(objects, beside);
+        let flushed = self.check_usable().and_then(|()| self.try_flush(objects, beside));
         if flushed.is_err() {
             self.failed = true;
             self.discard();
@@ -182,21 +212,16 @@ impl Pending {
         let mut names: BTreeSet<PathBuf> = BTreeSet::new();
         for (id, number) in files {
             let path = loose::path(objects, id);
-            let dir = path.parent().expect("an object lies in a directory").to_owned();
-            if !names.contains(&dir) {
-                match self.disk.create_dir(&dir) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(io_error(&dir)(error)),
-                }
-                names.insert(dir);
-            }
             let temporary = self.path(number);
             if self.disk.stat(&path).is_ok() {
-                self.disk.remove(&temporary).map_err(io_error(&temporary))?;
+                // Somebody else was first. Best effort: what is left is swept later.
+                let _ = self.disk.remove(&temporary);
+                // git does not flush what it writes, so the file itself may not be durable either.
+                names.insert(path.clone());
             } else {
-                self.disk.rename(&temporary, &path).map_err(io_error(&path))?;
+                self.rename(&temporary, &path)?;
             }
+            names.extend(path.parent().map(Path::to_owned));
             self.files.remove(&id);
         }
         for &id in &self.reused {
@@ -211,6 +236,20 @@ impl Pending {
         sync(&names)?;
         self.reused.clear();
         Ok(())
+    }
+
+    /// Gives an object's file its name.
+    fn rename(&self, temporary: &Path, path: &Path) -> Result<()> {
+        match (self.disk.rename(temporary, path), path.parent()) {
+            (Err(error), Some(dir)) if error.kind() == ErrorKind::NotFound => {
+                match self.disk.create_dir(dir) {
+                    Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io_error(dir)(error)),
+                    _ => {}
+                }
+                self.disk.rename(temporary, path).map_err(io_error(path))
+            }
+            (done, _) => done.map_err(io_error(path)),
+        }
     }
 
     /// Removes the temporary files, as far as that goes: what is left is swept later.
