@@ -142,6 +142,9 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
         Error::BadRevision { .. } | Error::Ambiguous { .. } => (Status::Usage, None),
         Error::NoDocument(key) | Error::NothingBelow(key) => (Status::No, similar(context, key)),
         Error::Unexpected { .. } => (Status::Expectation, hint("read it again with `isodb get`, and decide anew")),
+        Error::NotDurable { .. } => {
+            (Status::System, hint("everybody sees the change all the same; look after the disk before you rely on it"))
+        }
         Error::Io { source, .. } => (Status::System, of_io(source)),
         _ => (Status::System, None),
     }
