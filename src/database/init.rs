@@ -76,13 +76,17 @@ pub fn init(disk: &dyn Disk, root: &Path, branch: &RefName) -> Result<Found> {
     // All of them, not only those made here: some may be of an init that was killed before it flushed anything.
     changed.push(root.to_owned());
     disk.sync(&changed).map_err(io_error(root))?;
-    if let Some(above) =
-        root.parent().filter(|&above| !above.as_os_str().is_empty() && !changed.iter().any(|dir| dir == above))
-    {
-        // Best effort: a directory that was not changed here need not be one that this user may read.
-        let _ = disk.sync(&[above.to_owned()]);
+    for above in root.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        // For the same reason; but what this user may not even list was not changed by an init of theirs.
+        if disk.list(above).is_ok() {
+            disk.sync(&[above.to_owned()]).map_err(io_error(above))?;
+        }
     }
-    replace_file(disk, root, "HEAD", format!("ref: {branch}\n").as_bytes())?;
+    replace_file(disk, root, "HEAD", format!("ref: {branch}\n").as_bytes()).map_err(|error| match error {
+        // Without its configuration it is no database yet, so nothing has changed for anybody.
+        Error::NotDurable { path, source, .. } => Error::Io { path, source },
+        error => error,
+    })?;
     replace_file(disk, root, "config", CONFIG.as_bytes())?;
     Ok(Found::Nothing)
 }

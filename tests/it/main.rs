@@ -1,9 +1,11 @@
 //! The integration tests, one program. Each module is about one thing:
 //!
 //! - `cli`: the commands, spawned as a user's shell would
+//! - `crash`: power cuts, full disks, killed processes
 //! - `support`: a hermetic environment, with git beside it as the oracle
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cli;
+mod crash;
 mod support;
