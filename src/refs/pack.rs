@@ -4,12 +4,12 @@
 //! durable in `packed-refs` before its own file goes, and gone from `packed-refs`, durably, before its own file goes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::lock::{Marks, WriteLock};
 use super::packed::{self, Line};
-use super::{Error, RefValue, Result, io_error};
+use super::{Error, RefName, RefValue, Result, io_error};
 use crate::object::Id;
 
 impl WriteLock<'_> {
@@ -41,6 +41,7 @@ impl WriteLock<'_> {
             return Ok(());
         }
         self.write_packed(&path, &lines.into_values().collect::<Vec<_>>(), true)?;
+        self.sync_root()?;
         for (name, id) in moved {
             let path = refs.path(&name);
             let mut mark = self.marks();
@@ -56,8 +57,14 @@ impl WriteLock<'_> {
         Ok(())
     }
 
-    /// Takes refs that are to be deleted out of `packed-refs`.
-    pub(super) fn unpack(&self, marks: &mut Marks<'_>, deleted: &BTreeSet<&str>) -> Result<()> {
+    /// Takes refs that are to be deleted out of `packed-refs`. What the caller must still make durable comes to
+    /// `changed`.
+    pub(super) fn unpack(
+        &self,
+        marks: &mut Marks<'_>,
+        deleted: &BTreeSet<&RefName>,
+        changed: &mut BTreeSet<PathBuf>,
+    ) -> Result<()> {
         if deleted.is_empty() {
             return Ok(());
         }
@@ -66,14 +73,29 @@ impl WriteLock<'_> {
         let packed = self.refs.packed()?;
         let mut lines = packed.lines("")?;
         let count = lines.len();
-        lines.retain(|line| !deleted.contains(line.name.as_str()));
-        if lines.len() < count {
-            self.write_packed(&path, &lines, packed.is_fully_peeled())?;
+        let names: BTreeSet<&str> = deleted.iter().map(|name| name.as_str()).collect();
+        lines.retain(|line| !names.contains(line.name.as_str()));
+        if lines.len() == count {
+            return Ok(());
+        }
+        self.write_packed(&path, &lines, packed.is_fully_peeled())?;
+        changed.insert(self.refs.root.clone());
+        for name in deleted {
+            if self.refs.read_loose(name)?.is_some() {
+                // Its own file goes next, and must not go first. A ref without one is deleted by now, and its
+                // flush is the caller's.
+                return self.sync_root();
+            }
         }
         Ok(())
     }
 
-    /// Writes `packed-refs` anew, durably; its mark is held.
+    fn sync_root(&self) -> Result<()> {
+        let root = &self.refs.root;
+        self.refs.disk.sync(std::slice::from_ref(root)).map_err(io_error(root))
+    }
+
+    /// Writes `packed-refs` anew; its mark is held, and its name is not durable yet.
     fn write_packed(&self, path: &Path, lines: &[Line], is_fully_peeled: bool) -> Result<()> {
         let disk = &self.refs.disk;
         let temporary = self.write_temporary(&packed::encode(lines, is_fully_peeled))?;
@@ -82,7 +104,6 @@ impl WriteLock<'_> {
             .inspect_err(|_| {
                 let _ = disk.remove(&temporary);
             })
-            .map_err(io_error(path))?;
-        disk.sync(std::slice::from_ref(&self.refs.root)).map_err(io_error(&self.refs.root))
+            .map_err(io_error(path))
     }
 }

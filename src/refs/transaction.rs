@@ -139,8 +139,8 @@ impl Prepared<'_> {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when a ref is not where it is expected; [`Error::Locked`] when git keeps it locked. Nothing
-    /// has changed then, whichever of the refs it was. When the disk fails a single ref has not moved, as long as the
-    /// flush of `packed-refs` is not what failed; of several refs, the first ones may have moved.
+    /// has changed then, whichever of the refs it was. When the disk fails a single ref has not moved; of several
+    /// refs, the first ones may have moved.
     pub fn commit(mut self, who: &Ident) -> Result<Vec<PathBuf>> {
         let (lock, refs) = (self.lock, self.lock.refs);
         let mut marks = lock.marks();
@@ -164,8 +164,8 @@ impl Prepared<'_> {
             }
         }
 
-        let deleted = self.edits.iter().filter(|(edit, _)| edit.new.is_none()).map(|(edit, _)| edit.name.as_str());
-        lock.unpack(&mut marks, &deleted.collect())?;
+        let deleted = self.edits.iter().filter(|(edit, _)| edit.new.is_none()).map(|(edit, _)| &edit.name);
+        lock.unpack(&mut marks, &deleted.collect(), &mut changed)?;
         for (edit, temporary) in &mut self.edits {
             let path = refs.path(&edit.name);
             match temporary {

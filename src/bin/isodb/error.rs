@@ -185,9 +185,9 @@ fn of_ref(error: &RefError) -> (Status, Option<String>) {
 fn of_io(error: &io::Error) -> Option<String> {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("the disk is full; nothing was changed".into())
+            Some("the disk is full: free some space, and try again".into())
         }
-        io::ErrorKind::ReadOnlyFilesystem => Some("the disk is read-only; nothing was changed".into()),
+        io::ErrorKind::ReadOnlyFilesystem => Some("the disk is read-only: nothing can be stored there".into()),
         _ => None,
     }
 }

@@ -48,7 +48,7 @@ fn cut_everywhere(scenario: &Scenario, examiner: &mut Examiner) -> u64 {
 
 #[test]
 fn a_power_cut_leaves_the_old_or_the_new_state() {
-    for scenario in scenario::ALL {
+    for scenario in scenario::ALL.iter().chain([&scenario::SERIES]) {
         let mut examiner = Examiner::default();
         let operations = cut_everywhere(scenario, &mut examiner);
         println!("{}: {operations} operations, {} states", scenario.name, examiner.count());

@@ -33,13 +33,13 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario { name: "apply of 20", prepare: some, run: |disk| apply(disk, 20) },
     Scenario { name: "rm", prepare: some, run: rm },
     Scenario { name: "restore", prepare: some, run: restore },
-    Scenario { name: "a series of commits", prepare: some, run: series },
     Scenario { name: "commit_on", prepare: some, run: commit_on },
     Scenario { name: "ref set, new", prepare: some, run: |disk| set(disk, "refs/heads/team/x", Expect::Absent) },
     Scenario { name: "ref set, moved", prepare: named, run: |disk| set(disk, "refs/heads/team/x", Expect::Any) },
     Scenario { name: "ref set, packed", prepare: packed, run: |disk| set(disk, "refs/heads/team/x", Expect::Any) },
     Scenario { name: "ref delete", prepare: named, run: delete },
     Scenario { name: "ref delete, loose and packed", prepare: packed_and_moved, run: delete },
+    Scenario { name: "ref delete, packed", prepare: packed, run: delete },
     Scenario { name: "pack-refs", prepare: named, run: |disk| open(disk, Path::new(ROOT))?.pack_refs().map(|()| None) },
     Scenario { name: "set_head", prepare: named, run: set_head },
     Scenario { name: "configure", prepare: some, run: configure },
@@ -51,7 +51,10 @@ pub(super) const ALL: &[Scenario] = &[
     },
 ];
 
-/// Too many operations for every test: this one is only cut.
+/// One write of several commits: when one of them fails, those before it are made.
+pub(super) const SERIES: Scenario = Scenario { name: "a series of commits", prepare: some, run: series };
+
+/// Too many operations for every test.
 pub(super) const LARGE: Scenario = Scenario { name: "apply of 100", prepare: some, run: |disk| apply(disk, 100) };
 
 fn name(text: &str) -> RefName {
