@@ -12,5 +12,11 @@
 mod cuts;
 mod examine;
 mod failures;
-
+mod order;
+#[cfg(target_os = "linux")]
+mod replay;
 mod scenario;
+#[cfg(target_os = "linux")]
+pub(crate) mod strace;
+#[cfg(target_os = "linux")]
+mod trace;
