@@ -12,7 +12,11 @@
 mod cuts;
 mod examine;
 mod failures;
+#[cfg(target_os = "linux")]
+mod kill;
 mod order;
+#[cfg(target_os = "linux")]
+mod refusals;
 #[cfg(target_os = "linux")]
 mod replay;
 mod scenario;

@@ -32,6 +32,21 @@ impl Sandbox {
         sandbox
     }
 
+    /// Another sandbox with a database that is like this one's, file for file.
+    pub fn copy(&self) -> Sandbox {
+        let copy = Sandbox::new();
+        for entry in walkdir::WalkDir::new(self.db()) {
+            let entry = entry.unwrap();
+            let to = copy.path().join(entry.path().strip_prefix(self.path()).unwrap());
+            if entry.file_type().is_dir() {
+                std::fs::create_dir(to).unwrap();
+            } else {
+                std::fs::copy(entry.path(), to).unwrap();
+            }
+        }
+        copy
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -113,13 +128,18 @@ impl Sandbox {
 }
 
 /// Runs a command to its end.
-pub fn run(mut command: Command, input: Option<&[u8]>) -> Ran {
+pub fn run(command: Command, input: Option<&[u8]>) -> Ran {
     let shown = format!("{command:?}");
+    Ran { command: shown, output: output(command, input) }
+}
+
+/// What a command answered, however it ended.
+pub fn output(mut command: Command, input: Option<&[u8]>) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     if input.is_some() {
         command.stdin(Stdio::piped());
     }
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let writer = input.map(|input| {
         let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
         // A command may end without reading all of its input.
@@ -129,7 +149,7 @@ pub fn run(mut command: Command, input: Option<&[u8]>) -> Ran {
     if let Some(writer) = writer {
         writer.join().unwrap();
     }
-    Ran { command: shown, output }
+    output
 }
 
 impl Ran {
