@@ -9,6 +9,8 @@
 //! - `kill`, `refusals`: the real program is killed at each of its calls, or the system refuses one
 //! - `conditions`: real file systems that are full, read-only or somebody else's
 
+#[cfg(target_os = "linux")]
+mod conditions;
 mod cuts;
 mod examine;
 mod failures;
