@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Ran, Sandbox, run};
+use crate::support::{Ran, Sandbox, has_tool, run};
 
 /// Runs a script in a directory `small`, a file system of its own of 256 KiB. `None` where that is not permitted.
 fn on_a_small_disk(sandbox: &Sandbox, script: &str) -> Option<Ran> {
@@ -34,6 +34,9 @@ fn assert_errors(ran: &Ran, count: usize, fact: &str) {
 
 #[test]
 fn a_full_disk_stores_nothing_and_recovers() {
+    if !has_tool("git") {
+        return;
+    }
     let sandbox = Sandbox::new();
     let script = r#"
         isodb init >/dev/null && isodb put a <<<first >/dev/null || exit 1
@@ -97,6 +100,9 @@ fn set_mode(top: &Path, mode: u32) {
 
 #[test]
 fn somebody_elses_database_is_read_and_not_written() {
+    if !has_tool("git") {
+        return;
+    }
     let sandbox = Sandbox::with_database();
     sandbox.isodb_with_input(["put", "a"], "first").ok();
     let head = sandbox.isodb(["head"]).ok().line();

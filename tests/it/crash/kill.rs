@@ -5,8 +5,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::strace::{has_tool, under_strace};
-use crate::support::{Sandbox, output};
+use super::strace::under_strace;
+use crate::support::{Sandbox, has_tool, output};
 
 /// The calls at which the program is killed. Names that this machine does not have are passed over.
 const CALLS: [&str; 17] = [

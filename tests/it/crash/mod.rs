@@ -23,6 +23,6 @@ mod refusals;
 mod replay;
 mod scenario;
 #[cfg(target_os = "linux")]
-pub(crate) mod strace;
+mod strace;
 #[cfg(target_os = "linux")]
 mod trace;

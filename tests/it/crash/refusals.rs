@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::kill::{Attempt, Point, assert_usable, refs};
-use super::strace::has_tool;
+use crate::support::has_tool;
 
 /// Calls and what the system says to them.
 const REFUSALS: [(&str, &[&str]); 11] = [

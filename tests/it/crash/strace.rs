@@ -1,12 +1,11 @@
 //! Runs a command under strace and reads what it says: the calls that change files, in the order in which they ended.
-//!
-//! Where strace is not installed, the tests that need it say so and pass; with `ISODB_TEST_REQUIRE_TOOLS=1` they fail.
+//! It knows nothing of what the calls do.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::support::Sandbox;
 
@@ -52,18 +51,6 @@ pub(super) struct Call {
     pub(super) name: String,
     pub(super) arguments: String,
     pub(super) result: u64,
-}
-
-/// Whether a program that a test needs is there. Says so if not.
-pub(crate) fn has_tool(name: &str) -> bool {
-    let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let is_there = found.is_ok_and(|status| status.success());
-    if !is_there {
-        println!("SKIPPED: {name} is not installed");
-        let required = std::env::var_os("ISODB_TEST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
-        assert!(!required, "{name} is not installed, and ISODB_TEST_REQUIRE_TOOLS is set");
-    }
-    is_there
 }
 
 /// `isodb` with these arguments, under strace with those.

@@ -6,8 +6,8 @@ use isodb::Survivors;
 
 use super::examine::{Allowed, Examiner, State};
 use super::replay::{self, Effect};
-use super::strace::{has_tool, trace};
-use crate::support::Sandbox;
+use super::strace::trace;
+use crate::support::{Sandbox, has_tool};
 
 /// A command that was traced from a start.
 struct Traced {

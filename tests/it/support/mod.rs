@@ -25,6 +25,12 @@ impl Sandbox {
         Sandbox { dir: tempfile::tempdir().unwrap() }
     }
 
+    /// A sandbox on a file system in memory where there is one: flushing costs nothing there.
+    pub fn in_memory() -> Sandbox {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Sandbox { dir: dir.unwrap() }
+    }
+
     /// A sandbox with an empty database in `.isodb`.
     pub fn with_database() -> Sandbox {
         let sandbox = Sandbox::new();
@@ -32,9 +38,9 @@ impl Sandbox {
         sandbox
     }
 
-    /// Another sandbox with a database that is like this one's, file for file.
+    /// Another sandbox, in memory, with a database that is like this one's, file for file.
     pub fn copy(&self) -> Sandbox {
-        let copy = Sandbox::new();
+        let copy = Sandbox::in_memory();
         for entry in walkdir::WalkDir::new(self.db()) {
             let entry = entry.unwrap();
             let to = copy.path().join(entry.path().strip_prefix(self.path()).unwrap());
@@ -125,6 +131,19 @@ impl Sandbox {
         assert_eq!(checked.text() + &checked.stderr(), "", "git fsck has something to say");
         self.isodb(["-q", "fsck"]).ok();
     }
+}
+
+/// Whether a program that a test needs is there. If not, the test says that it is skipped; with
+/// `ISODB_TEST_REQUIRE_TOOLS=1` it fails.
+pub fn has_tool(name: &str) -> bool {
+    let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let is_there = found.is_ok_and(|status| status.success());
+    if !is_there {
+        println!("SKIPPED: {name} is not installed");
+        let required = std::env::var_os("ISODB_TEST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
+        assert!(!required, "{name} is not installed, and ISODB_TEST_REQUIRE_TOOLS is set");
+    }
+    is_there
 }
 
 /// Runs a command to its end.
