@@ -64,13 +64,14 @@ impl Disk for OsDisk {
     }
 
     fn map(&self, path: &Path) -> io::Result<Bytes> {
-        let mut file = File::open(path)?;
+        let file = File::open(path)?;
         let len = file.metadata()?.len();
         if len >= MAP_FROM {
             return Ok(Bytes::Mapped(map_file(&file)?));
         }
         let mut bytes = Vec::with_capacity(len as usize);
-        file.read_to_end(&mut bytes)?;
+        // Without the limit it would ask for the size once more, and read once more to find the end.
+        file.take(len).read_to_end(&mut bytes)?;
         Ok(Bytes::Owned(bytes))
     }
 
