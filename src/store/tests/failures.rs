@@ -27,7 +27,7 @@ fn a_put_that_failed_leaves_nothing_behind() {
 
 #[test]
 fn a_stream_that_failed_leaves_nothing_behind() {
-    let body = noise(600_000);
+    let body = noise(200_000);
     let count = |disk: &FaultDisk| {
         let before = disk.operations();
         let store = store_on(disk);
