@@ -12,6 +12,8 @@ mod folder;
 mod key;
 mod list;
 mod part;
+#[cfg(test)]
+mod tests;
 
 use crate::object::{self, Objects, TreeId};
 
