@@ -266,8 +266,16 @@ impl Store {
         for entry in entries {
             let path = self.temporary.join(entry.name);
             // Another sweeper may have been here first, so no failure counts.
-            if self.disk.stat(&path).is_ok_and(|stat| stat.modified < before) && self.disk.remove(&path).is_ok() {
-                swept += 1;
+            if !self.disk.stat(&path).is_ok_and(|stat| stat.modified < before) {
+                continue;
+            }
+            if entry.kind == FileKind::Dir {
+                for file in self.disk.list(&path).unwrap_or_default() {
+                    swept += usize::from(self.disk.remove(&path.join(file.name)).is_ok());
+                }
+                let _ = self.disk.remove_dir(&path);
+            } else {
+                swept += usize::from(self.disk.remove(&path).is_ok());
             }
         }
         Ok(swept)

@@ -155,6 +155,24 @@ fn count_up_by_git(git: &Git, ids: &[Id], times: usize) {
 }
 
 #[test]
+fn git_respects_our_mark() {
+    let Some(git) = Git::new() else { return };
+    let ids = commits(&git, 2);
+    let refs = refs_in(&git.root());
+    apply(&refs, vec![set(MAIN, ids[0])]).unwrap();
+    let new = ids[1].to_string();
+    let commands: [(&str, &[&str]); 2] =
+        [("refs/heads/main.lock", &["update-ref", MAIN, &new]), ("packed-refs.lock", &["pack-refs", "--all"])];
+    for (lock, command) in commands {
+        refs.disk.mark(&git.path(lock)).unwrap();
+        assert!(!git.output(command).status.success(), "{command:?}");
+        refs.disk.remove(&git.path(lock)).unwrap();
+        git.run(command);
+    }
+    assert_eq!(refs.get(&name(MAIN)).unwrap(), Some(ids[1]));
+}
+
+#[test]
 fn git_and_we_lose_nothing() {
     let Some(git) = Git::new() else { return };
     let ids = commits(&git, 201);
@@ -226,10 +244,12 @@ fn what_changes_while_others_are_packed_is_kept() {
     let disk = empty_disk();
     let refs = refs_on(&disk);
     apply(&refs, vec![set(MAIN, id(1)), set("refs/heads/a", id(2))]).unwrap();
-    // git moves a ref in the moment in which packed-refs is written: the function that peels is called before that.
+    // git moves a ref when it was read and packed-refs is not written yet: that is when it is peeled.
     let lock = refs.lock(Duration::ZERO).unwrap();
-    lock.pack(&|_| {
-        disk.import(Path::new("/db/refs/heads/main"), Some(format!("{}\n", id(7)).into_bytes()));
+    lock.pack(&|of| {
+        if of == id(1) {
+            disk.import(Path::new("/db/refs/heads/main"), Some(format!("{}\n", id(7)).into_bytes()));
+        }
         None
     })
     .unwrap();

@@ -1,6 +1,7 @@
 //! The reflog: one line a move, HEAD's beside its branch's, and torn lines passed over.
 
 use super::*;
+use crate::disk::Survivors;
 use crate::refs::LogEntry;
 
 const MAIN: &str = "refs/heads/main";
@@ -27,6 +28,21 @@ fn heads_log_follows_the_branch() {
     apply(&refs, vec![set("HEAD", id(7))]).unwrap();
     apply(&refs, vec![set(MAIN, id(8))]).unwrap();
     assert_eq!(moves(&refs, "HEAD")[0], (Id::ZERO, id(7)));
+}
+
+#[test]
+fn a_flushed_move_is_in_the_logs_after_a_power_cut() {
+    let disk = empty_disk();
+    let refs = refs_on(&disk);
+    for number in 1..3 {
+        apply(&refs, vec![set(MAIN, id(number)), set("refs/heads/a/b", id(number))]).unwrap();
+        for survivors in Survivors::all() {
+            let after = refs_on(&disk.after_power_cut(survivors));
+            for text in [MAIN, "refs/heads/a/b", "HEAD"] {
+                assert_eq!(moves(&after, text), moves(&refs, text), "{text}, {survivors}");
+            }
+        }
+    }
 }
 
 #[test]

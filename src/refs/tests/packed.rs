@@ -47,6 +47,8 @@ fn nothing_and_one() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn by_halves_as_line_by_line(
         names in proptest::collection::btree_map("refs/(heads|tags)/[ab]{1,4}(-[ab]{1,2}|/[ab]{1,2})?", any::<bool>(), 0..40),
