@@ -1,9 +1,11 @@
 //! The integration tests, one program. Each module is about one thing:
 //!
 //! - `cli`: the commands, spawned as a user's shell would
+//! - `docs`: what the documents show is what the program does
 //! - `support`: a hermetic environment, with git beside it as the oracle
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cli;
+mod docs;
 mod support;
