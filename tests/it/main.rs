@@ -3,9 +3,11 @@
 //! - `cli`: the commands, spawned as a user's shell would
 //! - `docs`: what the documents show is what the program does
 //! - `support`: a hermetic environment, with git beside it as the oracle
+//! - `tidy`: the house rules that a compiler does not check
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cli;
 mod docs;
 mod support;
+mod tidy;
