@@ -68,12 +68,15 @@ impl Reader {
             left = left.checked_sub(piece.len() as u64).ok_or_else(|| damaged("it is longer than its header says"))?;
             hasher.update(&piece);
             out.write_all(&piece).map_err(to_output())?;
-            piece.resize(PIECE, 0);
-            let n = self.inflated.read(&mut piece).map_err(|error| inflating(self.id, &self.path, error))?;
-            piece.truncate(n);
-            if n == 0 {
+            piece.clear();
+            let mut next = (&mut self.inflated).take(PIECE as u64);
+            if next.read_to_end(&mut piece).map_err(|error| inflating(self.id, &self.path, error))? == 0 {
                 break;
             }
+        }
+        let mut behind = [0];
+        if self.inflated.get_mut().read(&mut behind).map_err(io_error(&self.path))? > 0 {
+            return Err(damaged("there are bytes behind its end"));
         }
         if left > 0 {
             return Err(damaged("it is shorter than its header says"));

@@ -164,6 +164,11 @@ fn is_ignorable(c: char) -> bool {
     matches!(c, '\u{200C}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{206A}'..='\u{206F}' | '\u{FEFF}')
 }
 
+/// Whether the character at this place of a segment is escaped in the segment's name.
+fn is_escaped(at: usize, c: char) -> bool {
+    matches!(c, '%' | '~' | '\\' | '\0'..='\x1F' | '\x7F') || (at == 0 && c == '.') || is_ignorable(c)
+}
+
 /// Writes a segment's name in a tree.
 fn escape(segment: &str, out: &mut String) {
     if segment == "blob" {
@@ -171,7 +176,7 @@ fn escape(segment: &str, out: &mut String) {
         return;
     }
     for (at, c) in segment.char_indices() {
-        if matches!(c, '%' | '~' | '\\' | '\0'..='\x1F' | '\x7F') || (at == 0 && c == '.') || is_ignorable(c) {
+        if is_escaped(at, c) {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                 out.push('%');
                 out.push(char::from(b"0123456789ABCDEF"[usize::from(byte >> 4)]));
@@ -185,27 +190,27 @@ fn escape(segment: &str, out: &mut String) {
 
 /// The segment that has this name in a tree; `None` when no segment has.
 fn unescape(name: &str) -> Option<Cow<'_, str>> {
-    let segment = if name.contains('%') {
-        let mut bytes = Vec::with_capacity(name.len());
-        let mut rest = name.as_bytes();
-        while let [first, after @ ..] = rest {
-            if *first == b'%' {
-                let pair = after.get(..2)?;
-                bytes.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
-                rest = &after[2..];
-            } else {
-                bytes.push(*first);
-                rest = after;
-            }
+    if !name.contains('%') {
+        let is_plain = !name.is_empty() && name != "blob" && !name.char_indices().any(|(at, c)| is_escaped(at, c));
+        return is_plain.then_some(Cow::Borrowed(name));
+    }
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let [first, after @ ..] = rest {
+        if *first == b'%' {
+            let pair = after.get(..2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
         }
-        Cow::Owned(String::from_utf8(bytes).ok()?)
-    } else {
-        Cow::Borrowed(name)
-    };
+    }
+    let segment = String::from_utf8(bytes).ok()?;
     // Only the one spelling that escaping gives is a name: anything else would be a second way to store a key.
     let mut again = String::with_capacity(name.len());
     escape(&segment, &mut again);
-    (again == name && !segment.is_empty() && !segment.contains('\0')).then_some(segment)
+    (again == name && !segment.contains('\0')).then_some(Cow::Owned(segment))
 }
 
 /// Whether a tree's entry of this name leads to a child: whether it is some segment's name.
@@ -250,7 +255,7 @@ mod tests {
 
     #[test]
     fn order_is_that_of_trees() {
-        let mut keys = vec![key("a/b"), key("a"), key("a.b"), key("a-b"), key("ab"), key("a b/c")];
+        let mut keys = [key("a/b"), key("a"), key("a.b"), key("a-b"), key("ab"), key("a b/c")];
         keys.sort();
         let texts: Vec<_> = keys.iter().map(|k| k.text().into_owned()).collect();
         assert_eq!(texts, ["a b/c", "a-b", "a.b", "a", "a/b", "ab"]);
