@@ -25,8 +25,6 @@ struct Level {
 pub(super) struct Cursor<'a, O: ?Sized> {
     objects: &'a O,
     levels: Vec<Level>,
-    /// How many levels of parts the folder has, once it has been asked for.
-    height: Option<usize>,
 }
 
 impl<'a, O: Objects + ?Sized> Cursor<'a, O> {
@@ -36,7 +34,7 @@ impl<'a, O: Objects + ?Sized> Cursor<'a, O> {
 
     /// A cursor at the first child of a folder that has been read.
     pub(super) fn of(objects: &'a O, id: TreeId, tree: object::Tree) -> Self {
-        Cursor { objects, levels: vec![Level { id, tree, next: 0 }], height: None }
+        Cursor { objects, levels: vec![Level { id, tree, next: 0 }] }
     }
 
     pub(super) fn of_folder(objects: &'a O, id: TreeId, folder: Folder) -> Self {
@@ -45,7 +43,7 @@ impl<'a, O: Objects + ?Sized> Cursor<'a, O> {
 
     /// A cursor among no children.
     pub(super) fn nowhere(objects: &'a O) -> Self {
-        Cursor { objects, levels: Vec::new(), height: Some(0) }
+        Cursor { objects, levels: Vec::new() }
     }
 
     /// What comes next, without moving past it.
@@ -110,23 +108,5 @@ impl<'a, O: Objects + ?Sized> Cursor<'a, O> {
             self.push(part)?;
         }
         Ok(())
-    }
-
-    /// How many levels of parts lie between the cursor and the children, the part that it stands at included.
-    pub(super) fn height_here(&mut self) -> Result<usize> {
-        let total = match self.height {
-            Some(height) => height,
-            None => {
-                let mut height = 0;
-                let Some(top) = self.levels.first() else { return Ok(0) };
-                let mut part = folder::first_part(&top.tree).map(|(_, id)| id);
-                while let Some(id) = part {
-                    height += 1;
-                    part = folder::first_part(&self.objects.tree(id)?).map(|(_, id)| id);
-                }
-                *self.height.insert(height)
-            }
-        };
-        Ok((total + 1).saturating_sub(self.levels.len()))
     }
 }

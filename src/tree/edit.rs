@@ -50,15 +50,14 @@ pub(super) fn edit<O: Objects + Sync + ?Sized>(
     })
 }
 
-/// Keeps only the last of the edits of one key, sorted; but a put after the removal of its folder needs both.
+/// Keeps only the last of the edits of one key, sorted; but what follows the removal of its folder stays behind it.
 fn keep_last_of_each(edits: &mut Vec<(Key, Edit)>) {
-    edits.dedup_by(|(key, edit), (kept, last)| match (key == kept, *last) {
-        (false, _) => false,
-        (true, Edit::RemoveFolder) => *edit == Edit::Remove,
-        (true, _) => {
-            *last = *edit;
-            true
+    edits.dedup_by(|(key, edit), (kept, last)| {
+        if key != kept || *last == Edit::RemoveFolder {
+            return false;
         }
+        *last = *edit;
+        true
     });
 }
 

@@ -143,15 +143,15 @@ impl Folder {
     }
 }
 
-/// The first edge to a part in a folder's tree or a part, and where it stands. `None` where the children stand.
-pub(super) fn first_part(tree: &object::Tree) -> Option<(usize, TreeId)> {
+/// Where the edges to parts begin in a folder's tree or a part. `None` where the children stand.
+pub(super) fn first_part(tree: &object::Tree) -> Option<usize> {
     let (at, entry) = tree.iter().enumerate().find(|(_, e)| !Edge::of(e).is_of_document())?;
-    matches!(Edge::of(&entry), Edge::Part(_)).then_some((at, TreeId(entry.id)))
+    matches!(Edge::of(&entry), Edge::Part(_)).then_some(at)
 }
 
 /// The part that the child of this name lies in, or would lie in, and where its edge stands.
 pub(super) fn part_for(tree: &object::Tree, name: &[u8]) -> Option<(usize, TreeId)> {
-    let (first, _) = first_part(tree)?;
+    let first = first_part(tree)?;
     // A part holds its first child and all up to the next part's; the first part also all before it.
     let at = tree.position(&part_name(name), true).unwrap_or_else(|at| at.saturating_sub(1).max(first));
     tree.entry(at).filter(|e| matches!(Edge::of(e), Edge::Part(_))).map(|e| (at, TreeId(e.id)))

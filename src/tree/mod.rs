@@ -123,7 +123,8 @@ impl<'a, O: Objects + ?Sized> Tree<'a, O> {
 
 impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
     /// The tree with these changes made; the objects that are new have been put. Edits are taken in the order of
-    /// their keys, and a later one for the same key replaces an earlier one.
+    /// their keys, and a later one for the same key replaces an earlier one, but for [`Edit::RemoveFolder`], which
+    /// the later one comes on top of.
     pub fn edit(&self, edits: Vec<(Key, Edit)>) -> Result<Tree<'a, O>> {
         Ok(Tree { objects: self.objects, root: edit::edit(self.objects, self.root, edits)? })
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use super::model;
 use crate::object::{BlobId, Error, Id, Kind, Memory, Object, Objects, TreeId};
 use crate::tree::{Edit, Key, Tree};
 
@@ -105,6 +106,27 @@ fn the_folder_s_own_document_costs_one_tree() {
     tree.edit(vec![("f".parse().unwrap(), document(2))]).unwrap();
     let with_document = own + b"100644 blob\0".len() + 32;
     assert_eq!(objects.take(), Cost { read: root + own, written: root + with_document });
+}
+
+/// One name more can put a level of parts above all others: those below are still seen to be the same.
+#[test]
+fn a_folder_that_grew_by_a_level_is_compared_by_its_parts() {
+    let objects = &Counted::default();
+    let level = |i: &usize| model::level(format!("item-{i:07}").as_bytes());
+    let cut = (10_000..).find(|i| level(i) == 2).unwrap();
+    let low = (0..20_000).filter(|i| level(i) < 2).map(|i| (key(i), document(1))).collect();
+    let empty = Tree::new(objects, TreeId(objects.put(Kind::Tree, b"").unwrap()));
+    let old = empty.edit(low).unwrap();
+    let new = old.edit(vec![(key(cut), document(1))]).unwrap();
+    let edges = |tree: &Tree<'_, Counted>| objects.tree(tree.id()).unwrap().len();
+    assert!(edges(&old) > 500 && edges(&new) == 2);
+    let tops = 2 * objects.tree(old.id()).unwrap().body().len();
+    for (one, other) in [(old, new), (new, old)] {
+        objects.take();
+        assert_eq!(one.diff(&other, None).unwrap().count(), 1);
+        let read = objects.take().read;
+        assert!(read < tops + tops / 2, "{read} bytes, of which all edges to parts are {tops}");
+    }
 }
 
 #[test]

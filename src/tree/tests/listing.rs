@@ -1,7 +1,7 @@
 //! Cases of reading and editing that properties do not reach: nothing there, an object missing, trees that git would
 //! accept and isodb would not write.
 
-use super::model::Leaf;
+use super::model::{Documents, Leaf};
 use super::raw::{blob, child, cut, edge, folder, leaf, nodes, opener_names, part, parts, tree};
 use super::state::{State, key};
 use crate::object::{Error as ObjectError, Id, Memory, Mode, TreeId};
@@ -36,6 +36,19 @@ fn the_ends_of_ranges() {
             state.check_documents([None, Some(from), Some(to)]);
             state.check_documents([Some("a"), Some(from), Some(to)]);
         }
+    }
+}
+
+#[test]
+fn ranges_of_a_large_folder_in_conflict() {
+    let mut documents: Documents = (0..500).map(|i| (format!("f/item-{i:03}"), Leaf::of(b"x"))).collect();
+    let versions = [b"1".to_vec(), b"2".to_vec()].into();
+    documents.insert("f".to_owned(), Leaf { versions, base: None, deleted: false });
+    let state = State::of(documents);
+    for from in ["!", "-", "a", "blob", "item-000", "item-1", "item-250", "item-499", "z"] {
+        state.check_children(Some("f"), Some(from));
+        state.check_documents([Some("f"), Some(&format!("f/{from}")), None]);
+        state.check_get(&format!("f/{from}"));
     }
 }
 

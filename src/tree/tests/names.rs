@@ -57,6 +57,13 @@ pub(super) fn openers() -> &'static [String] {
     })
 }
 
+/// Those of a level up to `most`, and one above: 65 children or parts are not cut where no name says so.
+pub(super) fn openers_up_to(most: u32) -> Vec<String> {
+    let level = |name: &str| model::level(&model::segments(name)[0]);
+    let above = openers().iter().filter(|name| level(name) > most).nth(10);
+    openers().iter().filter(|&name| level(name) <= most || Some(name) == above).cloned().collect()
+}
+
 /// Keys of few segments, many of which lie below one another.
 pub(super) fn nested_key() -> impl Strategy<Value = String> {
     vec(prop::sample::select(SEGMENTS.as_slice()), 1..5).prop_map(|segments| segments.join("/"))

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::model::{Documents, Leaf};
-use super::names::{leaf, nested_key, openers};
+use super::names::{leaf, nested_key, openers_up_to};
 use super::state::{State, Step};
 use crate::object::TreeId;
 
@@ -105,19 +105,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn folders_with_three_levels_of_parts(
+    fn folders_with_up_to_three_levels_of_parts(
         folder in select(vec!["", "!w/", "w/x/"]),
+        most in 0..=3_u32,
         batches in vec(vec(sweep(), 1..4), 1..9),
         picked in vec(any::<Index>(), 4),
         past: Index,
     ) {
+        let names = openers_up_to(most);
         let mut state = State::new();
         let mut states: Vec<(TreeId, Documents)> = Vec::new();
         for (batch, content) in batches.iter().zip(0..) {
             states.push((state.root, state.documents.clone()));
-            state.apply(&batch.iter().flat_map(|sweep| steps(sweep, folder, openers(), content)).collect::<Vec<_>>());
+            state.apply(&batch.iter().flat_map(|sweep| steps(sweep, folder, &names, content)).collect::<Vec<_>>());
         }
-        let mut keys: Vec<String> = picked.iter().map(|at| format!("{folder}{}", at.get(openers()))).collect();
+        let mut keys: Vec<String> = picked.iter().map(|at| format!("{folder}{}", at.get(&names))).collect();
         keys[3].push_str("/x");
         check_all(&state, &keys);
         state.check_diff(past.get(&states), None);
