@@ -81,7 +81,7 @@ pub enum Error {
     #[error("there is nothing at or below {0:?}")]
     NothingBelow(Key),
     /// A document does not hold what the caller expected.
-    #[error("{key:?} {}, not {}", found_text(.found), expected_text(.expected))]
+    #[error("{key:?} {}, and {} was expected", found_text(.found), expected_text(.expected))]
     Unexpected {
         /// The key.
         key: Key,
@@ -112,11 +112,11 @@ pub enum Error {
 }
 
 fn found_text(found: &Option<BlobId>) -> String {
-    found.map_or_else(|| "is not there".to_owned(), |id| format!("holds {id}"))
+    found.map_or_else(|| "does not exist".to_owned(), |id| format!("holds {id}"))
 }
 
 fn expected_text(expected: &Option<BlobId>) -> String {
-    expected.map_or_else(|| "absent".to_owned(), |id| id.to_string())
+    expected.map_or_else(|| "no document".to_owned(), |id| id.to_string())
 }
 
 pub(super) fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {

@@ -32,7 +32,7 @@ pub enum Error {
     #[error(transparent)]
     Name(#[from] NameError),
     /// A ref is not where the caller expected it.
-    #[error("{name} is {}, not {}", shown(.found), shown(.expected))]
+    #[error("{name} {}, and {} was expected", found_text(.found), expected_text(.expected))]
     Mismatch {
         /// The ref.
         name: RefName,
@@ -77,8 +77,12 @@ pub enum Error {
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-fn shown(id: &Option<Id>) -> String {
-    id.map_or_else(|| "not there".to_owned(), |id| format!("at {id}"))
+fn found_text(found: &Option<Id>) -> String {
+    found.map_or_else(|| "does not exist".to_owned(), |id| format!("is at {id}"))
+}
+
+fn expected_text(expected: &Option<Id>) -> String {
+    expected.map_or_else(|| "no such ref".to_owned(), |id| id.to_string())
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {

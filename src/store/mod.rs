@@ -87,6 +87,10 @@ impl Store {
         let path = temporary.unwrap_or_else(|| self.path(id));
         match self.disk.open(&path) {
             Ok(file) => Reader::new(file, id, path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && id == TreeId::EMPTY.0 => {
+                let file = loose::encode(Kind::Tree, b"");
+                Reader::new(Box::new(io::Cursor::new(file)), id, path).map(Some)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error(&path)(error)),
         }

@@ -101,17 +101,28 @@ impl<'a, O: Objects + ?Sized> Cursor<'a, O> {
 
     /// Moves to the first child whose name is not less than `name`. Only from a new cursor.
     pub(super) fn seek(&mut self, name: &[u8]) -> Result<()> {
+        self.seek_as(name, true)
+    }
+
+    /// Moves to the first child whose name starts with `start`, or to where it would be: those that do stand together.
+    /// Only from a new cursor.
+    pub(super) fn seek_start(&mut self, start: &[u8]) -> Result<()> {
+        self.seek_as(start, false)
+    }
+
+    /// `whole` says that the name ends where the text does, and so counts as if it ended in `/`.
+    fn seek_as(&mut self, name: &[u8], whole: bool) -> Result<()> {
         while let Some(level) = self.levels.last_mut() {
             let count = level.tree.len();
             let part_name = [b".part:", name].concat();
             let first_part = lower_bound(&level.tree, 0..count, |e| tree_order(e, (b".part:", true)).is_lt());
             let has_parts = level.tree.entry(first_part).is_some_and(|e| matches!(Edge::of(&e), Edge::Part(_)));
             if !has_parts {
-                level.next = lower_bound(&level.tree, 0..count, |e| tree_order(e, (name, true)).is_lt());
+                level.next = lower_bound(&level.tree, 0..count, |e| tree_order(e, (name, whole)).is_lt());
                 return Ok(());
             }
-            let after =
-                lower_bound(&level.tree, first_part..count, |e| tree_order(e, (&part_name, true)) != Ordering::Greater);
+            let is_before = |e: (&[u8], bool)| tree_order(e, (&part_name, whole)) != Ordering::Greater;
+            let after = lower_bound(&level.tree, first_part..count, is_before);
             level.next = after.saturating_sub(1).max(first_part);
             match self.peek()? {
                 Some(step) if step.part => self.enter(&step)?,
