@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::object::{BlobId, Id};
+use crate::object::{BlobId, Id, Kind};
 use crate::refs::RefName;
 use crate::tree::{Key, KeyError};
 use crate::{object, refs, tree};
@@ -65,6 +65,16 @@ pub enum Error {
         text: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A revision names an object of another kind than is wanted.
+    #[error("{text:?} names a {found}, and a {expected} is wanted")]
+    WrongKind {
+        /// The revision as it was given.
+        text: String,
+        /// The kind that is wanted.
+        expected: Kind,
+        /// The kind that it names.
+        found: Kind,
     },
     /// A prefix of an id names several objects.
     #[error("{text:?} is the start of {} ids, among them {} and {}", .found.len(), .found[0], .found[1])]

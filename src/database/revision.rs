@@ -57,10 +57,7 @@ impl Database {
         }
         match self.store.header(id)? {
             Some((found, _)) if found == kind => Ok(id),
-            Some((found, _)) => {
-                let reason = format!("it names a {found}, and a {kind} is wanted");
-                Err(Error::BadRevision { text: text.to_owned(), reason })
-            }
+            Some((found, _)) => Err(Error::WrongKind { text: text.to_owned(), expected: kind, found }),
             None => Err(crate::object::Error::Missing { id, kind: Some(kind) }.into()),
         }
     }

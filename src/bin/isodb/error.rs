@@ -83,10 +83,18 @@ pub(crate) fn report(context: &Context, error: &anyhow::Error) -> u8 {
 /// Says what is wrong, unless that is nothing, and what helps.
 pub(crate) fn tell(text: &str, hint: Option<&str>) {
     if !text.is_empty() {
-        say(&format!("error: {text}"));
+        say(&format!("error: {}", without_code(text)));
     }
     if let Some(hint) = hint {
         say(&format!("hint: {hint}"));
+    }
+}
+
+/// A text without the number that the system's errors end in.
+fn without_code(text: &str) -> String {
+    match text.split_once(" (os error ").and_then(|(before, after)| Some((before, after.split_once(')')?.1))) {
+        Some((before, after)) => before.to_owned() + after,
+        None => text.to_owned(),
     }
 }
 
@@ -152,7 +160,7 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
             similar_ref(context, text)
                 .or_else(|| hint("`isodb ref list` shows the refs, `isodb log --oneline` the commits")),
         ),
-        Error::BadRevision { .. } | Error::Ambiguous { .. } => (Status::Usage, None),
+        Error::BadRevision { .. } | Error::WrongKind { .. } | Error::Ambiguous { .. } => (Status::Usage, None),
         Error::NoDocument(key) | Error::NothingBelow(key) => (Status::No, similar_key(context, key)),
         Error::Unexpected { .. } => (Status::Expectation, hint("read it again with `isodb get`, and decide anew")),
         Error::Io { source, .. } => (Status::System, of_io(source)),
@@ -202,13 +210,14 @@ fn of_io(error: &io::Error) -> Option<String> {
     }
 }
 
-/// How much alike two names must be for one to be taken for the other.
-const ALIKE: f64 = 0.8;
-
-/// The one of some names that a wrong one was most likely meant to be.
-fn most_similar(wrong: &str, names: impl Iterator<Item = String>) -> Option<String> {
-    let alike = names.filter(|name| name != wrong).map(|name| (strsim::jaro_winkler(wrong, &name), name));
-    alike.filter(|(likeness, _)| *likeness > ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+/// The one of some names that a wrong one was most likely meant to be: much alike, or one slip of the fingers away.
+pub(crate) fn most_similar(wrong: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    let likeness = |name: &str| match strsim::osa_distance(wrong, name) {
+        1 if name.len() > 2 => 1.0,
+        _ => strsim::jaro_winkler(wrong, name),
+    };
+    let alike = names.filter(|name| name != wrong).map(|name| (likeness(&name), name));
+    alike.filter(|(likeness, _)| *likeness > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
 /// The key beside one that is not there that is most like it.

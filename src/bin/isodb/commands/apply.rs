@@ -33,8 +33,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["on", "expect"])]
     each: bool,
     /// With --each: wait for the disk only after every N lines; an id is printed when its commit is durable
-    #[arg(long, value_name = "N", requires = "each", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
-    sync_every: u64,
+    #[arg(long, value_name = "N", requires = "each", default_value = "1", value_parser = at_least_one)]
+    sync_every: usize,
     #[command(flatten)]
     commit: CommitArgs,
     #[command(flatten)]
@@ -42,6 +42,13 @@ pub(crate) struct Args {
     /// Print a JSON object for each commit: its id, and whether it is new
     #[arg(long)]
     json: bool,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match crate::args::number(text)? {
+        0 => Err("it must be at least 1".into()),
+        number => Ok(number),
+    }
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
@@ -97,7 +104,7 @@ fn each(
         let mut batch: Vec<(Changeset, CommitInfo)> = Vec::new();
         let mut numbers = Vec::new();
         let mut failed = None;
-        while (batch.len() as u64) < args.sync_every {
+        while batch.len() < args.sync_every {
             let line = match lines.next_change() {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
@@ -115,7 +122,7 @@ fn each(
             add(db, &mut changes, line)?;
             batch.push((changes, info));
         }
-        let is_last = (batch.len() as u64) < args.sync_every;
+        let is_last = batch.len() < args.sync_every;
         let changes: Vec<_> = batch.iter().map(|(changes, info)| (changes, info)).collect();
         let series = db.commit_series(&target, Expect::Any, &changes)?;
         for outcome in &series.outcomes {

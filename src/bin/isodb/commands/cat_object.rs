@@ -101,6 +101,7 @@ fn find(db: &Database, revision: &str) -> Result<Option<(Id, Reader)>> {
         Err(
             Error::NoRevision { .. }
             | Error::BadRevision { .. }
+            | Error::WrongKind { .. }
             | Error::NoDocument(_)
             | Error::NoCommit(_)
             | Error::Key(_),

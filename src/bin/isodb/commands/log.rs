@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long)]
     oneline: bool,
     /// At most N commits
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = crate::args::number)]
     limit: Option<usize>,
     /// Draw how the commits follow each other
     #[arg(long, conflicts_with_all = ["json", "null"])]

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KEY", add = complete::keys())]
     to: Option<String>,
     /// At most N records
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::args::number)]
     limit: Option<usize>,
     /// Print only how many records there are
     #[arg(long)]

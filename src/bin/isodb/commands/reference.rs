@@ -100,7 +100,7 @@ struct LogArgs {
     #[arg(add = complete::refs())]
     name: Option<String>,
     /// At most N entries
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = crate::args::number)]
     limit: Option<usize>,
     #[command(flatten)]
     list: ListArgs,
