@@ -1,7 +1,7 @@
 //! Objects that are read and written piece by piece, in constant memory.
 
 use std::fmt;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::ZlibDecoder;
@@ -77,6 +77,10 @@ impl Reader {
         }
         if left > 0 {
             return Err(damaged("it is shorter than its header says"));
+        }
+        let behind = self.inflated.get_mut().fill_buf().map_err(io_error(&self.path))?;
+        if !behind.is_empty() {
+            return Err(damaged("there are bytes behind its end"));
         }
         if hasher.finish() != self.id {
             return Err(damaged("its hash is another"));

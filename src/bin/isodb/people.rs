@@ -166,7 +166,8 @@ fn compare_fields(out: &Output, path: &str, old: Option<&RawValue>, new: Option<
     if old.map(RawValue::get) == new.map(RawValue::get) {
         return;
     }
-    if let (Some(a), Some(b)) = (old.and_then(fields), new.and_then(fields)) {
+    let of_one_kind = old.map(|old| old.get().as_bytes()[0]) == new.map(|new| new.get().as_bytes()[0]);
+    if let (true, Some(a), Some(b)) = (of_one_kind, old.and_then(fields), new.and_then(fields)) {
         // In the order of the old document, then what is new in the order of the new one.
         let mut seen = BTreeSet::new();
         let ordered: Vec<&String> =

@@ -50,6 +50,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct SetArgs {
+    /// The name
     #[arg(add = complete::refs())]
     name: String,
     /// Where it shall lead
@@ -67,6 +68,7 @@ struct SetArgs {
 
 #[derive(clap::Args)]
 struct GetArgs {
+    /// The name
     #[arg(add = complete::refs())]
     name: String,
     /// Print a JSON object: the name and the id
@@ -85,6 +87,7 @@ struct ListRefs {
 
 #[derive(clap::Args)]
 struct DeleteArgs {
+    /// The name
     #[arg(add = complete::refs())]
     name: String,
     /// Only if it leads to OLD now, else exit 3
