@@ -63,12 +63,14 @@ impl Reader {
         let to_output = || io_error(Path::new("(output)"));
         let mut hasher = Hasher::new(self.kind, self.size);
         let mut left = self.size;
+        // A byte more than the body has, to see that it ends: clearing much more costs more than a small body does.
+        let room = usize::try_from(self.size).map_or(PIECE, |size| size.saturating_add(1).min(PIECE));
         let mut piece = std::mem::take(&mut self.head);
         loop {
             left = left.checked_sub(piece.len() as u64).ok_or_else(|| damaged("it is longer than its header says"))?;
             hasher.update(&piece);
             out.write_all(&piece).map_err(to_output())?;
-            piece.resize(PIECE, 0);
+            piece.resize(room, 0);
             let n = self.inflated.read(&mut piece).map_err(|error| inflating(self.id, &self.path, error))?;
             piece.truncate(n);
             if n == 0 {
