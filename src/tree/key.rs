@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn order_is_that_of_trees() {
-        let mut keys = vec![key("a/b"), key("a"), key("a.b"), key("a-b"), key("ab"), key("a b/c")];
+        let mut keys = [key("a/b"), key("a"), key("a.b"), key("a-b"), key("ab"), key("a b/c")];
         keys.sort();
         let texts: Vec<_> = keys.iter().map(|k| k.text().into_owned()).collect();
         assert_eq!(texts, ["a b/c", "a-b", "a.b", "a", "a/b", "ab"]);
