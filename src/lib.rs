@@ -10,6 +10,39 @@
 //! | `refs` | names for ids |
 //! | `tree` | keys and folders |
 //! | `database` | commits, history, revisions: the one room that moves refs |
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use isodb::{BlobId, Changeset, CommitInfo, Database, Expect, Key, Kind, Objects, OsDisk, Person, RefName};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("farm.isodb");
+//! let disk = Arc::new(OsDisk::new());
+//! isodb::init(&*disk, &path, &RefName::from_user("main")?)?;
+//! let db = Database::open(disk, &path)?;
+//!
+//! let key: Key = "animals/bella".parse()?;
+//! let content = BlobId(db.store().put(Kind::Blob, b"{\"born\":2021}")?);
+//! let mut changes = Changeset::new();
+//! changes.put(key.clone(), content);
+//! let ann = Person::new("Ann", "ann@farm")?;
+//! let info = CommitInfo {
+//!     author: ann.clone(),
+//!     author_time: 1_700_000_000,
+//!     committer: ann,
+//!     committer_time: 1_700_000_000,
+//!     message: "the first cow".into(),
+//! };
+//! // Durable when it returns; `Expect` makes it depend on where the head is.
+//! let outcome = db.commit(&RefName::head(), Expect::Absent, &changes, &info)?;
+//!
+//! let document = db.tree_of(outcome.head)?.get(&key)?;
+//! assert_eq!(document.map(|document| document.blob), Some(content));
+//! # Ok(())
+//! # }
+//! ```
 
 mod database;
 mod disk;

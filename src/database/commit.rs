@@ -117,7 +117,7 @@ impl Database {
                 Ok(changed) => {
                     // The ref leads to durable objects, so the next writer may go on while its move is flushed.
                     drop(lock);
-                    self.sync(&changed)?;
+                    self.sync_changed(name.as_str(), &changed)?;
                     self.sweep(&self.root.join(name.as_str()));
                     return Ok(series);
                 }

@@ -255,7 +255,7 @@ fn section_name(header: &str) -> Option<String> {
 }
 
 fn section_header(section: &str) -> String {
-    let name = section.trim_end_matches('.');
+    let name = section.strip_suffix('.').unwrap_or(section);
     match name.split_once('.') {
         None => format!("[{name}]"),
         Some((section, subsection)) => {

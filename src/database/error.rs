@@ -9,7 +9,7 @@ use crate::{object, refs, tree};
 
 use super::config::ConfigError;
 
-/// Why an operation on a database failed. Nothing has changed then.
+/// Why an operation on a database failed. Nothing has changed then, unless it is [`Error::NotDurable`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -111,6 +111,17 @@ pub enum Error {
     /// A text cannot be stored where it was meant to be.
     #[error("{0}")]
     Invalid(String),
+    /// The change was made, and then the disk failed to make it durable: everybody sees it, and a power cut may still
+    /// undo it.
+    #[error("{what} has changed, but may not survive a power cut: {}: {source}", .path.display())]
+    NotDurable {
+        /// The ref or the file that has changed.
+        what: String,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The disk failed.
     #[error("{}: {source}", .path.display())]
     Io {

@@ -2,18 +2,26 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::config::Config;
 use super::error::{Error, Result, io_error};
 use super::replace_file;
-use crate::disk::{Access, Disk, FileKind};
+use crate::disk::{Disk, FileKind};
 use crate::refs::RefName;
 
 /// The configuration of a new database. git reads all but the last section.
 const CONFIG: &str = "[core]\n\trepositoryformatversion = 1\n\tfilemode = false\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n[isodb]\n\tformat = 1\n";
 
 /// What a directory can hold while it is being made a database: a directory with anything else in it is somebody's.
-const OWN_NAMES: [&str; 7] = ["HEAD", "config.isodb-new", "objects", "refs", "isodb", "logs", "HEAD.isodb-new"];
+const OWN_NAMES: [&str; 4] = ["HEAD", "objects", "refs", "isodb"];
+
+/// The directories of a new database that hold others or files, each behind the one that holds it.
+const DIRS: [&str; 8] =
+    ["objects", "objects/pack", "objects/info", "refs", "refs/heads", "refs/tags", "isodb", "isodb/tmp"];
+
+/// How long `init` waits for another one that makes the same database.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What [`init`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +46,10 @@ pub fn init(disk: &dyn Disk, root: &Path, branch: &RefName) -> Result<Found> {
     match disk.list(root) {
         Ok(entries) => {
             if let Some(entry) = entries.iter().find(|entry| !OWN_NAMES.contains(&entry.name.as_str())) {
+                if check(disk, root).is_ok() {
+                    // Another init has just ended.
+                    return Ok(Found::Database);
+                }
                 return Err(Error::NotADatabase {
                     path: root.to_owned(),
                     reason: format!("it exists and holds {:?}", entry.name),
@@ -50,21 +62,31 @@ pub fn init(disk: &dyn Disk, root: &Path, branch: &RefName) -> Result<Found> {
         }
         Err(error) => return Err(io_error(root)(error)),
     }
-    let mut changed: Vec<PathBuf> = Vec::new();
-    for dir in ["objects/pack", "objects/info", "refs/heads", "refs/tags", "isodb/tmp"] {
+    let mut changed = disk.create_dir_all(root).map_err(io_error(root))?;
+    for dir in DIRS {
         let dir = root.join(dir);
-        changed.extend(disk.create_dir_all(&dir).map_err(io_error(&dir))?);
+        disk.create_dir_all(&dir).map_err(io_error(&dir))?;
+        changed.push(dir);
     }
     let lock = root.join("isodb/lock");
-    match disk.write_new(&lock, b"", Access::ReadWrite) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io_error(&lock)(error)),
-        _ => {}
+    let _lock = disk.lock(&lock, PATIENCE).map_err(io_error(&lock))?;
+    if check(disk, root).is_ok() {
+        return Ok(Found::Database);
     }
-    changed.push(root.join("isodb"));
-    changed.sort();
-    changed.dedup();
+    // All of them, not only those made here: some may be of an init that was killed before it flushed anything.
+    changed.push(root.to_owned());
     disk.sync(&changed).map_err(io_error(root))?;
-    replace_file(disk, root, "HEAD", format!("ref: {branch}\n").as_bytes())?;
+    for above in root.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        // For the same reason; but what this user may not even list was not changed by an init of theirs.
+        if disk.list(above).is_ok() {
+            disk.sync(&[above.to_owned()]).map_err(io_error(above))?;
+        }
+    }
+    replace_file(disk, root, "HEAD", format!("ref: {branch}\n").as_bytes()).map_err(|error| match error {
+        // Without its configuration it is no database yet, so nothing has changed for anybody.
+        Error::NotDurable { path, source, .. } => Error::Io { path, source },
+        error => error,
+    })?;
     replace_file(disk, root, "config", CONFIG.as_bytes())?;
     Ok(Found::Nothing)
 }

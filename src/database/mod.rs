@@ -164,6 +164,7 @@ impl Database {
 
     /// Moves refs, all or none of them.
     pub fn move_refs(&self, edits: Vec<RefEdit>, who: &Ident) -> Result<()> {
+        let what = edits.first().map(|edit| edit.name.to_string()).unwrap_or_default();
         let lock = self.refs.lock(self.patience)?;
         let prepared = lock.prepare(edits)?;
         // Objects that others put may be visible before they are durable, but never before their contents are; what
@@ -171,7 +172,7 @@ impl Database {
         self.sync(&prepared.files())?;
         let changed = prepared.commit(who)?;
         drop(lock);
-        self.sync(&changed)
+        self.sync_changed(&what, &changed)
     }
 
     /// Moves all refs into `packed-refs`.
@@ -193,6 +194,13 @@ impl Database {
         }
     }
 
+    /// Makes a change durable that everybody sees already.
+    fn sync_changed(&self, what: &str, paths: &[PathBuf]) -> Result<()> {
+        let Some(first) = paths.first() else { return Ok(()) };
+        let not_durable = |source| Error::NotDurable { what: what.to_owned(), path: first.clone(), source };
+        self.disk.sync(paths).map_err(not_durable)
+    }
+
     /// Removes the temporary files of writers that died long ago, by the disk's own clock, which `written`, a file
     /// that has just been written, tells. Never fails: it is done on the way to other work.
     fn sweep(&self, written: &Path) {
@@ -203,17 +211,28 @@ impl Database {
     }
 }
 
-/// Replaces a file of the database's directory, durably.
+/// Replaces a file of the database's directory, durably. The write lock is held.
 fn replace_file(disk: &dyn Disk, root: &Path, name: &str, content: &[u8]) -> Result<()> {
     let path = root.join(name);
-    let temporary = root.join(format!("{name}.isodb-new"));
+    let dir = root.join("isodb").join("tmp");
+    disk.create_dir_all(&dir).map_err(io_error(&dir))?;
+    // Only the holder of the write lock makes this name, so what is there is of a process that died.
+    let temporary = dir.join(format!("{name}-new"));
     match disk.remove(&temporary) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(io_error(&temporary)(error)),
     }
-    disk.write_new(&temporary, content, Access::ReadWrite).map_err(io_error(&temporary))?;
-    disk.sync(std::slice::from_ref(&temporary)).map_err(io_error(&temporary))?;
-    disk.rename(&temporary, &path).map_err(io_error(&path))?;
-    disk.sync(&[root.to_owned()]).map_err(io_error(root))
+    let written = disk
+        .write_new(&temporary, content, Access::ReadWrite)
+        .and_then(|()| disk.sync(std::slice::from_ref(&temporary)))
+        .and_then(|()| disk.rename(&temporary, &path));
+    written
+        .inspect_err(|_| {
+            // Best effort: what is left is swept later.
+            let _ = disk.remove(&temporary);
+        })
+        .map_err(io_error(&path))?;
+    let not_durable = |source| Error::NotDurable { what: name.to_owned(), path: root.to_owned(), source };
+    disk.sync(&[root.to_owned()]).map_err(not_durable)
 }

@@ -5,6 +5,7 @@
 //! was not flushed, so that tests can try every state that a power cut could leave.
 
 mod fault;
+mod flush;
 mod os;
 #[cfg(test)]
 mod tests;

@@ -6,24 +6,15 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use super::flush;
 use super::{Access, Bytes, DirEntry, Disk, FileKind, Lock, MARK_CONTENT, Stat};
 
 /// Files below this size are read rather than mapped: a copy is cheaper than setting up and tearing down a map.
 const MAP_FROM: u64 = 64 * 1024;
-
-/// Up to so many paths are flushed each for itself, at the same time; more by flushing the whole file system. That is
-/// quicker for any number if nobody else writes, but it also waits for what other programs wrote: a large copy that
-/// goes on beside it would cost far more than is ever won by a few paths.
-#[cfg(target_os = "linux")]
-const SYNC_ONE_BY_ONE: usize = 32;
-
-/// How many flushes are asked for at the same time.
-const SYNC_THREADS: usize = 16;
 
 /// What a mark's symbolic link points to. Nothing of that name is ever made.
 #[cfg(unix)]
@@ -64,13 +55,14 @@ impl Disk for OsDisk {
     }
 
     fn map(&self, path: &Path) -> io::Result<Bytes> {
-        let mut file = File::open(path)?;
+        let file = File::open(path)?;
         let len = file.metadata()?.len();
         if len >= MAP_FROM {
             return Ok(Bytes::Mapped(map_file(&file)?));
         }
         let mut bytes = Vec::with_capacity(len as usize);
-        file.read_to_end(&mut bytes)?;
+        // Without the limit it would ask for the size once more, and read once more to find the end.
+        file.take(len).read_to_end(&mut bytes)?;
         Ok(Bytes::Owned(bytes))
     }
 
@@ -128,15 +120,7 @@ impl Disk for OsDisk {
         if !self.durable {
             return Ok(());
         }
-        let mut paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        #[cfg(target_os = "linux")]
-        if paths.len() > SYNC_ONE_BY_ONE && on_one_file_system(&paths)? {
-            let anywhere = File::open(paths[0])?;
-            return Ok(rustix::fs::syncfs(&anywhere)?);
-        }
-        sync_each(&paths)
+        flush::flush(paths)
     }
 
     fn lock(&self, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
@@ -225,55 +209,6 @@ fn gone_is(gone: bool, answer: io::Result<bool>) -> io::Result<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(gone),
         answer => answer,
     }
-}
-
-/// Whether one flush of a file system covers all the paths. Fails when one of them names nothing.
-#[cfg(target_os = "linux")]
-fn on_one_file_system(paths: &[&Path]) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-
-    let mut devices = Vec::with_capacity(paths.len());
-    for path in paths {
-        devices.push(fs::metadata(path).map_err(|error| with_path(path, &error))?.dev());
-    }
-    Ok(devices.windows(2).all(|pair| pair[0] == pair[1]))
-}
-
-/// Flushes every path, several at the same time, so that the device can write them out together.
-fn sync_each(paths: &[&Path]) -> io::Result<()> {
-    let next = AtomicUsize::new(0);
-    let work = || -> io::Result<()> {
-        while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
-            sync_one(path).map_err(|error| with_path(path, &error))?;
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        // A thread that cannot be had is no error: this thread goes on until no path is left.
-        let helpers: Vec<_> = (1..paths.len().min(SYNC_THREADS))
-            .map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
-            .collect();
-        let mut done = work();
-        for helper in helpers {
-            done = done.and(helper.join().expect("flushing does not panic"));
-        }
-        done
-    })
-}
-
-/// Flushes one path. A flush that failed is never tried again: the system may have dropped what it could not write, and
-/// would then answer that all is well.
-fn sync_one(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        return File::open(path)?.sync_all();
-    }
-    // Elsewhere directories cannot be flushed, and files only through a handle that may write.
-    if fs::metadata(path)?.is_dir() { Ok(()) } else { OpenOptions::new().write(true).open(path)?.sync_all() }
-}
-
-/// The same kind of error, which says for which of several paths it is.
-fn with_path(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn timed_out(path: &Path) -> io::Error {

@@ -5,9 +5,13 @@
 //! git's own `NAME.lock` files are taken as well, for the short time in which a ref moves, so that git and isodb can
 //! write to one database at once.
 
+mod lock;
 mod name;
+mod pack;
 mod packed;
 mod reflog;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use std::collections::BTreeMap;
@@ -18,9 +22,10 @@ use std::sync::Arc;
 use crate::disk::{Disk, FileKind};
 use crate::object::Id;
 
+pub use lock::WriteLock;
 pub use name::{NameError, RefName};
 pub use reflog::{LogEntry, Reflog};
-pub use transaction::{Expect, Prepared, RefEdit, RefValue, WriteLock};
+pub use transaction::{Expect, Prepared, RefEdit, RefValue};
 
 use packed::PackedRefs;
 
@@ -32,7 +37,7 @@ pub enum Error {
     #[error(transparent)]
     Name(#[from] NameError),
     /// A ref is not where the caller expected it.
-    #[error("{name} {}, and {} was expected", found_text(.found), expected_text(.expected))]
+    #[error("{name} is {}, not {}", shown(.found), shown(.expected))]
     Mismatch {
         /// The ref.
         name: RefName,
@@ -48,6 +53,12 @@ pub enum Error {
         name: RefName,
         /// The one in its way.
         other: String,
+    },
+    /// A transaction names one ref twice.
+    #[error("{name} cannot be changed twice at once")]
+    Twice {
+        /// The ref.
+        name: RefName,
     },
     /// A lock stayed taken.
     #[error("{} stayed locked", .path.display())]
@@ -77,12 +88,8 @@ pub enum Error {
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-fn found_text(found: &Option<Id>) -> String {
-    found.map_or_else(|| "does not exist".to_owned(), |id| format!("is at {id}"))
-}
-
-fn expected_text(expected: &Option<Id>) -> String {
-    expected.map_or_else(|| "no such ref".to_owned(), |id| id.to_string())
+fn shown(id: &Option<Id>) -> String {
+    id.map_or_else(|| "not there".to_owned(), |id| format!("at {id}"))
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
@@ -112,23 +119,35 @@ impl Refs {
         self.root.join(name.as_str())
     }
 
+    /// The directories whose entries lead to a ref's file and may be as new as it: `refs`, `refs/heads` and `refs/tags`
+    /// are as old as the database, so the search upwards ends there.
+    fn dirs_of(&self, name: &RefName) -> Vec<PathBuf> {
+        let mut dirs = Vec::new();
+        let mut at = name.as_str();
+        while let Some((dir, _)) = at.rsplit_once('/') {
+            dirs.push(self.root.join(dir));
+            if matches!(dir, "refs/heads" | "refs/tags") {
+                return dirs;
+            }
+            at = dir;
+        }
+        if dirs.is_empty() {
+            dirs.push(self.root.clone());
+        }
+        dirs
+    }
+
     fn packed(&self) -> Result<PackedRefs> {
         PackedRefs::load(&*self.disk, &self.root.join("packed-refs"))
     }
 
     /// What a ref holds itself: an id, or another ref's name.
     pub fn read(&self, name: &RefName) -> Result<Option<RefValue>> {
-        // A ref that is being packed leaves its own file for packed-refs, so the order is this one, and what is found
-        // in neither may just have been made.
-        for _ in 0..2 {
-            if let Some(value) = self.read_loose(name)? {
-                return Ok(Some(value));
-            }
-            if let Some(id) = self.packed()?.find(name)? {
-                return Ok(Some(RefValue::Id(id)));
-            }
+        // A ref that is packed meanwhile leaves its own file for packed-refs, so the order must be this one.
+        if let Some(value) = self.read_loose(name)? {
+            return Ok(Some(value));
         }
-        Ok(None)
+        Ok(self.packed()?.find(name)?.map(RefValue::Id))
     }
 
     fn read_loose(&self, name: &RefName) -> Result<Option<RefValue>> {
@@ -174,33 +193,39 @@ impl Refs {
 
     /// Lists refs; `failed` says what an error with one of them means for the rest.
     fn gather(&self, prefix: &str, failed: impl Fn(Error) -> Result<()>) -> Result<Vec<(RefName, Id)>> {
-        let mut found: BTreeMap<RefName, RefValue> = BTreeMap::new();
-        match self.packed()?.with_prefix(prefix) {
-            Ok(packed) => found.extend(packed.into_iter().map(|(name, id)| (name, RefValue::Id(id)))),
-            Err(error) => failed(error)?,
-        }
+        // `None` where a ref's own file is damaged: what is packed under its name is not what it means.
+        let mut found: BTreeMap<RefName, Option<RefValue>> = BTreeMap::new();
+        // First the loose ones, as in `read`.
         for name in self.loose_names(prefix)? {
             match self.read_loose(&name) {
-                Ok(Some(value)) => drop(found.insert(name, value)),
+                Ok(Some(value)) => drop(found.insert(name, Some(value))),
                 Ok(None) => {}
                 Err(error) => {
-                    // What is packed under its name is not what it means.
-                    found.remove(&name);
                     failed(error)?;
+                    found.insert(name, None);
                 }
             }
+        }
+        match self.packed()?.with_prefix(prefix) {
+            Ok(packed) => {
+                for (name, id) in packed {
+                    found.entry(name).or_insert(Some(RefValue::Id(id)));
+                }
+            }
+            Err(error) => failed(error)?,
         }
         let mut list = Vec::with_capacity(found.len());
         for (name, value) in found {
             let id = match value {
-                RefValue::Id(id) => Some(id),
-                RefValue::Symbolic(_) => match self.get(&name) {
+                Some(RefValue::Id(id)) => Some(id),
+                Some(RefValue::Symbolic(_)) => match self.get(&name) {
                     Ok(id) => id,
                     Err(error) => {
                         failed(error)?;
                         None
                     }
                 },
+                None => None,
             };
             list.extend(id.map(|id| (name, id)));
         }
@@ -240,7 +265,13 @@ impl Refs {
         let mut dirs = vec!["refs".to_owned()];
         while let Some(dir) = dirs.pop() {
             let path = self.root.join(&dir);
-            for entry in self.disk.list(&path).map_err(io_error(&path))? {
+            let entries = match self.disk.list(&path) {
+                Ok(entries) => entries,
+                // git removes directories that it finds empty.
+                Err(error) if is_absent(&error) => continue,
+                Err(error) => return Err(io_error(&path)(error)),
+            };
+            for entry in entries {
                 let name = format!("{dir}/{}", entry.name);
                 match (entry.kind, RefName::full(&name)) {
                     (FileKind::Dir, _) => dirs.push(name),
@@ -270,7 +301,8 @@ impl Refs {
 fn parse_loose(bytes: &[u8]) -> Result<RefValue, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
     if let Some(target) = text.strip_prefix("ref:") {
-        let name = RefName::full(target.trim()).map_err(|error| error.to_string())?;
+        let target = target.trim_matches(|c: char| c.is_ascii_whitespace());
+        let name = RefName::full(target).map_err(|error| error.to_string())?;
         return Ok(RefValue::Symbolic(name));
     }
     let id = text.get(..64).unwrap_or(text);

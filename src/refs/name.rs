@@ -38,7 +38,8 @@ impl RefName {
                 "" => "it has an empty part",
                 _ if part.starts_with('.') => "a part of it starts with a dot",
                 _ if part.ends_with(".lock") => "a part of it ends with .lock",
-                _ if part.len() > 240 => "a part of it has more than 240 bytes",
+                // With `.lock` behind it, 255 bytes: what file systems can hold.
+                _ if part.len() > 250 => "a part of it has more than 250 bytes",
                 _ if part.bytes().any(|b| b < 0x20 || b == 0x7F) => "it has a control character",
                 _ if part.contains([' ', '~', '^', ':', '?', '*', '[', '\\']) => {
                     "it has one of the characters  ~^:?*[\\"

@@ -13,8 +13,6 @@ use super::{Error, RefName, Result, io_error, is_absent};
 use crate::disk::{Bytes, Disk};
 use crate::object::Id;
 
-pub(super) const HEADER: &str = "# pack-refs with: peeled fully-peeled sorted ";
-
 /// The file, as it was when it was opened.
 pub(super) struct PackedRefs {
     path: PathBuf,
@@ -22,6 +20,7 @@ pub(super) struct PackedRefs {
     /// Where the first ref's line starts.
     start: usize,
     sorted: bool,
+    fully_peeled: bool,
 }
 
 /// One line for a ref, with the line for what it leads to.
@@ -40,16 +39,22 @@ impl PackedRefs {
             Err(error) => return Err(io_error(path)(error)),
         };
         let mut start = 0;
-        let mut sorted = false;
+        let (mut sorted, mut fully_peeled) = (false, false);
         while bytes.get(start) == Some(&b'#') {
             let end = line_end(&bytes, start);
             let line = String::from_utf8_lossy(&bytes[start..end]);
             if let Some(traits) = line.strip_prefix("# pack-refs with:") {
-                sorted = traits.split_ascii_whitespace().any(|word| word == "sorted");
+                let has = |word| traits.split_ascii_whitespace().any(|found| found == word);
+                (sorted, fully_peeled) = (has("sorted"), has("fully-peeled"));
             }
             start = (end + 1).min(bytes.len());
         }
-        Ok(PackedRefs { path: path.to_owned(), bytes, start, sorted })
+        Ok(PackedRefs { path: path.to_owned(), bytes, start, sorted, fully_peeled })
+    }
+
+    /// Whether every ref that leads to a tag has a line for what the tag leads to; also when there are none.
+    pub(super) fn is_fully_peeled(&self) -> bool {
+        self.fully_peeled || self.start == self.bytes.len()
     }
 
     fn damaged(&self, at: usize) -> Error {
@@ -137,10 +142,11 @@ impl PackedRefs {
     }
 }
 
-/// The bytes of a file with these refs, which are sorted here.
-pub(super) fn encode(lines: &mut [Line]) -> Vec<u8> {
-    lines.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut out = format!("{HEADER}\n");
+/// The bytes of a file with these refs, sorted by name. git takes a ref without a peeled line for no tag only where the
+/// file says that it is fully peeled.
+pub(super) fn encode(lines: &[Line], is_fully_peeled: bool) -> Vec<u8> {
+    let peeled = if is_fully_peeled { "peeled fully-peeled " } else { "" };
+    let mut out = format!("# pack-refs with: {peeled}sorted \n");
     for line in lines {
         out.push_str(&format!("{} {}\n", line.id, line.name));
         if let Some(peeled) = line.peeled {

@@ -7,6 +7,8 @@
 mod loose;
 mod pending;
 mod stream;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -83,17 +85,28 @@ impl Store {
 
     /// An object to read piece by piece.
     pub fn open(&self, id: Id) -> Result<Option<Reader>> {
-        let temporary = self.pending().file(id)?;
-        let path = temporary.unwrap_or_else(|| self.path(id));
-        match self.disk.open(&path) {
-            Ok(file) => Reader::new(file, id, path).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && id == TreeId::EMPTY.0 => {
+        match self.read_file(id, &|path| self.disk.open(path))? {
+            Some((file, path)) => Reader::new(file, id, path).map(Some),
+            None if id == TreeId::EMPTY.0 => {
                 let file = loose::encode(Kind::Tree, b"");
-                Reader::new(Box::new(io::Cursor::new(file)), id, path).map(Some)
+                Reader::new(Box::new(io::Cursor::new(file)), id, self.path(id)).map(Some)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io_error(&path)(error)),
+            None => Ok(None),
         }
+    }
+
+    /// Reads the file that holds an object, wherever it is now; also answers its path.
+    fn read_file<T>(&self, id: Id, read: &dyn Fn(&Path) -> io::Result<T>) -> Result<Option<(T, PathBuf)>> {
+        let pending = self.pending().file(id)?;
+        // A pending file that is gone was flushed by another thread since, and is stored.
+        for path in pending.into_iter().chain([self.path(id)]) {
+            match read(&path) {
+                Ok(read) => return Ok(Some((read, path))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io_error(&path)(error)),
+            }
+        }
+        Ok(None)
     }
 
     /// Puts an object whose body of `size` bytes is read piece by piece: the way for large contents.
@@ -102,23 +115,20 @@ impl Store {
     /// When the source fails, or does not give exactly `size` bytes.
     pub fn put_stream(&self, kind: Kind, size: u64, source: &mut dyn Read) -> Result<Id> {
         let (number, path) = self.pending().next_file()?;
-        let written = stream::write(&*self.disk, &path, kind, size, source);
-        match written {
-            Ok(id) if !self.contains(id)? => {
-                self.pending().add_file(id, number);
-                Ok(id)
-            }
-            Ok(id) => {
+        let put = stream::write(&*self.disk, &path, kind, size, source).and_then(|id| Ok((id, self.is_stored(id)?)));
+        let is_kept = match put {
+            Ok((id, false)) => self.pending().add_file(id, number),
+            Ok((id, true)) => {
                 self.pending().reuse(id);
-                self.disk.remove(&path).map_err(io_error(&path))?;
-                Ok(id)
+                false
             }
-            Err(error) => {
-                // Best effort: what is left is swept later.
-                let _ = self.disk.remove(&path);
-                Err(error)
-            }
+            Err(_) => false,
+        };
+        if !is_kept {
+            // Best effort: what is left is swept later.
+            let _ = self.disk.remove(&path);
         }
+        put.map(|(id, _)| id)
     }
 
     /// Puts an object whose size is not known before its end: what is short is held in memory, what is long in a
@@ -159,10 +169,9 @@ impl Store {
             let mut file = self.disk.open(&path).map_err(io_error(&path))?;
             self.put_stream(kind, size, &mut file)
         })();
-        let removed = self.disk.remove(&path).map_err(io_error(&path));
-        let id = spooled?;
-        removed?;
-        Ok(id)
+        // Best effort: what is left is swept later.
+        let _ = self.disk.remove(&path);
+        spooled
     }
 
     /// Makes all that was put durable and visible, in two waits for the disk: first the contents, with those of
@@ -220,8 +229,12 @@ impl Store {
         let (mut count, mut bytes) = (0, 0);
         for id in self.ids()? {
             let path = self.path(id);
-            count += 1;
-            bytes += self.disk.stat(&path).map_err(io_error(&path))?.len;
+            match self.disk.stat(&path) {
+                Ok(stat) => (count, bytes) = (count + 1, bytes + stat.len),
+                // Somebody else has removed it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io_error(&path)(error)),
+            }
         }
         Ok((count, bytes))
     }
@@ -257,15 +270,22 @@ impl Store {
         for entry in entries {
             let path = self.temporary.join(entry.name);
             // Another sweeper may have been here first, so no failure counts.
-            if self.disk.stat(&path).is_ok_and(|stat| stat.modified < before) && self.disk.remove(&path).is_ok() {
-                swept += 1;
+            if !self.disk.stat(&path).is_ok_and(|stat| stat.modified < before) {
+                continue;
+            }
+            if entry.kind == FileKind::Dir {
+                for file in self.disk.list(&path).unwrap_or_default() {
+                    swept += usize::from(self.disk.remove(&path.join(file.name)).is_ok());
+                }
+                let _ = self.disk.remove_dir(&path);
+            } else {
+                swept += usize::from(self.disk.remove(&path).is_ok());
             }
         }
         Ok(swept)
     }
 
-    /// Reads a stored object whole and checks its hash, for fsck. `None` when it is not
-    /// there.
+    /// Reads a stored object whole and checks its hash, for fsck. `None` when it is not there.
     pub fn verify(&self, id: Id) -> Result<Option<Kind>> {
         let Some(mut reader) = self.open(id)? else { return Ok(None) };
         let kind = reader.kind();
@@ -281,16 +301,12 @@ impl Store {
 
 impl Objects for Store {
     fn get(&self, id: Id) -> Result<Option<Object>> {
-        let temporary = self.pending().file(id)?;
-        let path = temporary.unwrap_or_else(|| self.path(id));
-        match self.disk.read(&path) {
-            Ok(bytes) => loose::decode(&bytes, id).map(Some),
+        // Mapped, so that an object above the limit is refused by its header and never read whole.
+        match self.read_file(id, &|path| self.disk.map(path))? {
+            Some((bytes, _)) => loose::decode(&bytes, id).map(Some),
             // git knows the empty tree without storing it, and so may refs and histories that it makes.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && id == TreeId::EMPTY.0 => {
-                Ok(Some(Object { kind: Kind::Tree, body: Vec::new() }))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io_error(&path)(error)),
+            None if id == TreeId::EMPTY.0 => Ok(Some(Object { kind: Kind::Tree, body: Vec::new() })),
+            None => Ok(None),
         }
     }
 
@@ -301,9 +317,9 @@ impl Objects for Store {
         }
         if self.is_stored(id)? {
             self.pending().reuse(id);
-            return Ok(id);
+        } else {
+            self.pending().add(id, kind, body)?;
         }
-        self.pending().add(id, kind, body)?;
         Ok(id)
     }
 }

@@ -3,20 +3,27 @@
 //! Order of a flush, which everything else rests on: contents are durable before any gets its name, and names are
 //! durable before `flush` returns.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hasher as _, RandomState};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 use super::{Result, io_error, loose};
 use crate::disk::{Access, Disk};
 use crate::object::{Id, Kind};
 
-/// From this many pending objects on, threads write the files.
+/// From this many pending objects on, threads write the files, in a directory of this store's own: one that all
+/// writers share would stay large, and slow to list, after it has held thousands of files.
 const THREADS_FROM: usize = 64;
 /// Bodies above this size are written at once, so that what waits for the threads stays small.
 const QUEUE_BODY: usize = 256 << 10;
+/// So many objects go to a thread at once: waking it for each costs more than writing one.
+const BATCH: usize = 32;
+/// Marks the numbers of the files in the store's own directory.
+const IN_OWN_DIR: u64 = 1 << 63;
 
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -28,6 +35,10 @@ pub(super) struct Pending {
     prepared: bool,
     count: u64,
     files: HashMap<Id, u64>,
+    /// Whether the store's own directory has been made.
+    has_own_dir: bool,
+    /// What goes to a thread next.
+    batch: Vec<Job>,
     /// Objects that somebody else had stored already, perhaps without having flushed them yet.
     reused: BTreeSet<Id>,
     writers: Option<Writers>,
@@ -44,28 +55,30 @@ struct Job {
 /// Threads that compress and write.
 #[derive(Debug)]
 struct Writers {
-    queue: mpsc::SyncSender<Job>,
+    queue: mpsc::SyncSender<Vec<Job>>,
     threads: Vec<JoinHandle<Result<()>>>,
 }
 
 impl Writers {
-    fn start(disk: &Arc<dyn Disk>) -> Writers {
-        let (queue, jobs) = mpsc::sync_channel::<Job>(64);
+    /// `None` where the system has no thread to give.
+    fn start(disk: &Arc<dyn Disk>) -> Option<Writers> {
+        let (queue, jobs) = mpsc::sync_channel::<Vec<Job>>(8);
         let jobs = Arc::new(Mutex::new(jobs));
-        let count = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        let threads = (0..count)
-            .map(|_| {
-                let (disk, jobs) = (disk.clone(), jobs.clone());
-                std::thread::spawn(move || {
-                    loop {
-                        let job = jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
-                        let Ok(job) = job else { return Ok(()) };
+        let start = |_| {
+            let (disk, jobs) = (disk.clone(), jobs.clone());
+            let work = move || {
+                loop {
+                    let batch = jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
+                    let Ok(batch) = batch else { return Ok(()) };
+                    for job in batch {
                         write(&*disk, &job.path, job.kind, &job.body)?;
                     }
-                })
-            })
-            .collect();
-        Writers { queue, threads }
+                }
+            };
+            thread::Builder::new().name("isodb-write".into()).spawn(work).ok()
+        };
+        let threads: Vec<_> = (0..threads()).map_while(start).collect();
+        if threads.is_empty() { None } else { Some(Writers { queue, threads }) }
     }
 
     /// Waits until all is written.
@@ -78,6 +91,11 @@ impl Writers {
         }
         result
     }
+}
+
+/// How many threads share the work of a large batch.
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 
 fn write(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<()> {
@@ -94,6 +112,8 @@ impl Pending {
             prepared: false,
             count: 0,
             files: HashMap::new(),
+            has_own_dir: false,
+            batch: Vec::new(),
             reused: BTreeSet::new(),
             writers: None,
             failed: false,
@@ -104,13 +124,20 @@ impl Pending {
         self.files.contains_key(&id)
     }
 
-    /// Notes that an object was there already.
+    /// Notes that an object is stored already.
     pub(super) fn reuse(&mut self, id: Id) {
         self.reused.insert(id);
     }
 
+    fn own_dir(&self) -> PathBuf {
+        self.temporary.join(&self.stem)
+    }
+
     fn path(&self, number: u64) -> PathBuf {
-        self.temporary.join(format!("{}-{number}", self.stem))
+        match number & IN_OWN_DIR {
+            0 => self.temporary.join(format!("{}-{number}", self.stem)),
+            _ => self.own_dir().join((number ^ IN_OWN_DIR).to_string()),
+        }
     }
 
     /// The temporary file that holds an object, written.
@@ -120,12 +147,17 @@ impl Pending {
         Ok(Some(self.path(number)))
     }
 
-    /// The number and the path of a new temporary file.
-    pub(super) fn next_file(&mut self) -> Result<(u64, PathBuf)> {
+    fn check_usable(&self) -> Result<()> {
         if self.failed {
             let source = std::io::Error::other("an earlier write of this process failed");
             return Err(io_error(&self.temporary)(source));
         }
+        Ok(())
+    }
+
+    /// The number and the path of a new temporary file.
+    pub(super) fn next_file(&mut self) -> Result<(u64, PathBuf)> {
+        self.check_usable()?;
         if !self.prepared {
             self.disk.create_dir_all(&self.temporary).map_err(io_error(&self.temporary))?;
             self.prepared = true;
@@ -134,30 +166,75 @@ impl Pending {
         Ok((self.count, self.path(self.count)))
     }
 
-    pub(super) fn add_file(&mut self, id: Id, number: u64) {
-        self.files.insert(id, number);
+    /// The number and the path of a new temporary file, one of many.
+    fn next_of_many(&mut self) -> Result<(u64, PathBuf)> {
+        let number = self.next_file()?.0 | IN_OWN_DIR;
+        if !self.has_own_dir {
+            let dir = self.own_dir();
+            self.disk.create_dir(&dir).map_err(io_error(&dir))?;
+            self.has_own_dir = true;
+        }
+        Ok((number, self.path(number)))
+    }
+
+    /// Takes over a temporary file that holds an object; `false` when the object is pending already.
+    pub(super) fn add_file(&mut self, id: Id, number: u64) -> bool {
+        match self.files.entry(id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(number);
+                true
+            }
+        }
     }
 
     pub(super) fn add(&mut self, id: Id, kind: Kind, body: &[u8]) -> Result<()> {
-        let (number, path) = self.next_file()?;
+        if self.holds(id) {
+            // Another thread has put it since the caller looked.
+            return Ok(());
+        }
+        let is_queued = self.files.len() >= THREADS_FROM && body.len() <= QUEUE_BODY;
+        let (number, path) = if is_queued { self.next_of_many()? } else { self.next_file()? };
+        if is_queued && self.writers.is_none() {
+            self.writers = Writers::start(&self.disk);
+        }
+        if !is_queued || self.writers.is_none() {
+            write(&*self.disk, &path, kind, body).inspect_err(|_| {
+                // Best effort: what is left is swept later.
+                let _ = self.disk.remove(&path);
+            })?;
+            self.files.insert(id, number);
+            return Ok(());
+        }
         self.files.insert(id, number);
-        if self.files.len() < THREADS_FROM || body.len() > QUEUE_BODY {
-            return write(&*self.disk, &path, kind, body);
-        }
-        let writers = self.writers.get_or_insert_with(|| Writers::start(&self.disk));
-        if writers.queue.send(Job { path, kind, body: body.to_vec() }).is_err() {
-            // All threads have stopped, so one has an error to tell.
-            self.finish_writing()?;
-        }
-        Ok(())
+        self.batch.push(Job { path, kind, body: body.to_vec() });
+        if self.batch.len() >= BATCH || body.len() >= QUEUE_BODY / BATCH { self.send() } else { Ok(()) }
     }
 
+    /// Gives the batch to a thread.
+    fn send(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        match &self.writers {
+            Some(writers) if !batch.is_empty() && writers.queue.send(batch).is_err() => {
+                // All threads have stopped, so one has an error to tell.
+                self.finish_writing()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the threads. Nobody knows which file one failed on, so after an error nothing here may get a name.
     fn finish_writing(&mut self) -> Result<()> {
-        self.writers.take().map_or(Ok(()), Writers::finish)
+        if !self.batch.is_empty() {
+            self.send()?;
+        }
+        let finished = self.writers.take().map_or(Ok(()), Writers::finish);
+        self.failed |= finished.is_err();
+        finished
     }
 
     pub(super) fn flush(&mut self, objects: &Path, beside: &[PathBuf]) -> Result<()> {
-        let flushed = self.try_flush(objects, beside);
+        let flushed = self.check_usable().and_then(|()| self.try_flush(objects, beside));
         if flushed.is_err() {
             self.failed = true;
             self.discard();
@@ -179,26 +256,8 @@ impl Pending {
 
         let mut files: Vec<(Id, u64)> = self.files.iter().map(|(&id, &number)| (id, number)).collect();
         files.sort_unstable();
-        let mut names: BTreeSet<PathBuf> = BTreeSet::new();
-        for (id, number) in files {
-            let path = loose::path(objects, id);
-            let dir = path.parent().expect("an object lies in a directory").to_owned();
-            if !names.contains(&dir) {
-                match self.disk.create_dir(&dir) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(io_error(&dir)(error)),
-                }
-                names.insert(dir);
-            }
-            let temporary = self.path(number);
-            if self.disk.stat(&path).is_ok() {
-                self.disk.remove(&temporary).map_err(io_error(&temporary))?;
-            } else {
-                self.disk.rename(&temporary, &path).map_err(io_error(&path))?;
-            }
-            self.files.remove(&id);
-        }
+        let mut names = self.give_names(objects, &files)?;
+        self.files.clear();
         for &id in &self.reused {
             let path = loose::path(objects, id);
             names.extend(path.parent().map(Path::to_owned));
@@ -210,7 +269,66 @@ impl Pending {
         let names: Vec<PathBuf> = names.into_iter().collect();
         sync(&names)?;
         self.reused.clear();
+        self.remove_own_dir();
         Ok(())
+    }
+
+    /// Gives the objects' files their names. Answers the directories and files to make durable.
+    fn give_names(&self, objects: &Path, files: &[(Id, u64)]) -> Result<BTreeSet<PathBuf>> {
+        let give = |files: &[(Id, u64)]| -> Result<BTreeSet<PathBuf>> {
+            let mut names = BTreeSet::new();
+            for &(id, number) in files {
+                let path = loose::path(objects, id);
+                let temporary = self.path(number);
+                let dir = path.parent().expect("an object lies in a directory");
+                if !names.contains(dir) {
+                    names.insert(dir.to_owned());
+                }
+                if self.disk.stat(&path).is_ok() {
+                    // Somebody else was first. Best effort: what is left is swept later.
+                    let _ = self.disk.remove(&temporary);
+                    // git does not flush what it writes, so the file itself may not be durable either.
+                    names.insert(path);
+                } else {
+                    self.rename(&temporary, &path)?;
+                }
+            }
+            Ok(names)
+        };
+        if files.len() < THREADS_FROM * BATCH {
+            return give(files);
+        }
+        thread::scope(|scope| {
+            let share = files.len().div_ceil(threads());
+            let give = &give;
+            let running: Vec<_> = files.chunks(share).map(|share| scope.spawn(move || give(share))).collect();
+            let mut names = BTreeSet::new();
+            for thread in running {
+                names.append(&mut thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(names)
+        })
+    }
+
+    fn remove_own_dir(&mut self) {
+        if std::mem::take(&mut self.has_own_dir) {
+            // Best effort: what is left is swept later.
+            let _ = self.disk.remove_dir(&self.own_dir());
+        }
+    }
+
+    /// Gives an object's file its name.
+    fn rename(&self, temporary: &Path, path: &Path) -> Result<()> {
+        match (self.disk.rename(temporary, path), path.parent()) {
+            (Err(error), Some(dir)) if error.kind() == ErrorKind::NotFound => {
+                match self.disk.create_dir(dir) {
+                    Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io_error(dir)(error)),
+                    _ => {}
+                }
+                self.disk.rename(temporary, path).map_err(io_error(path))
+            }
+            (done, _) => done.map_err(io_error(path)),
+        }
     }
 
     /// Removes the temporary files, as far as that goes: what is left is swept later.
@@ -220,6 +338,7 @@ impl Pending {
         for number in files.into_values() {
             let _ = self.disk.remove(&self.path(number));
         }
+        self.remove_own_dir();
         self.reused.clear();
     }
 }

@@ -1,7 +1,7 @@
 //! Objects that are read and written piece by piece, in constant memory.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::ZlibDecoder;
@@ -63,26 +63,23 @@ impl Reader {
         let to_output = || io_error(Path::new("(output)"));
         let mut hasher = Hasher::new(self.kind, self.size);
         let mut left = self.size;
-        // A byte more than the body has, to see that it ends: clearing much more costs more than a small body does.
-        let room = usize::try_from(self.size).map_or(PIECE, |size| size.saturating_add(1).min(PIECE));
         let mut piece = std::mem::take(&mut self.head);
         loop {
             left = left.checked_sub(piece.len() as u64).ok_or_else(|| damaged("it is longer than its header says"))?;
             hasher.update(&piece);
             out.write_all(&piece).map_err(to_output())?;
-            piece.resize(room, 0);
-            let n = self.inflated.read(&mut piece).map_err(|error| inflating(self.id, &self.path, error))?;
-            piece.truncate(n);
-            if n == 0 {
+            piece.clear();
+            let mut next = (&mut self.inflated).take(PIECE as u64);
+            if next.read_to_end(&mut piece).map_err(|error| inflating(self.id, &self.path, error))? == 0 {
                 break;
             }
         }
+        let mut behind = [0];
+        if self.inflated.get_mut().read(&mut behind).map_err(io_error(&self.path))? > 0 {
+            return Err(damaged("there are bytes behind its end"));
+        }
         if left > 0 {
             return Err(damaged("it is shorter than its header says"));
-        }
-        let behind = self.inflated.get_mut().fill_buf().map_err(io_error(&self.path))?;
-        if !behind.is_empty() {
-            return Err(damaged("there are bytes behind its end"));
         }
         if hasher.finish() != self.id {
             return Err(damaged("its hash is another"));

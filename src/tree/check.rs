@@ -6,12 +6,9 @@
 use std::collections::HashMap;
 
 use super::folder::{Conflict, Edge};
-use super::part::{NODE_LIMIT, level};
+use super::part::{MAX_HEIGHT, NODE_LIMIT, level};
 use super::{Error, key};
 use crate::object::{self, BlobId, Mode, Objects, TreeId, tree_order};
-
-/// More levels of parts than this are not read: sixteen would hold more names than there are atoms.
-const MAX_HEIGHT: u32 = 16;
 
 /// Which folder is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,6 +82,9 @@ impl FolderChecker {
             }
         };
         let has_document = tree.find(b"blob", false).is_some();
+        if role == Role::Root && tree.iter().any(|e| Edge::of(&e).is_of_document()) {
+            found.find("folder-edge", id, "the root has no key, so no document can be there");
+        }
         if tree.find(b".conflict", true).is_some() && !has_document {
             found.find("conflict-form", id, "it has a conflict but no document");
         }
@@ -121,6 +121,7 @@ impl FolderChecker {
     ) -> Option<Summary> {
         let mut list: Option<Summary> = None;
         let mut sound = true;
+        let mut ordered = true;
         for entry in tree.iter() {
             let (name, part) = match Edge::of(&entry) {
                 Edge::Child(name) => (name, None),
@@ -172,15 +173,20 @@ impl FolderChecker {
                     list =
                         Some(Summary { height: inside.height, edges: 1, below: inside.edges, max_level: 0, ..inside })
                 }
-                Some(list) => {
+                // The edges that follow are gone through for what they lead to, but the shape is told of once.
+                Some(list) if ordered => {
                     if let Err(reason) = list.add(inside) {
                         found.find("folder-shape", id, reason);
-                        return None;
+                        ordered = false;
                     }
                 }
+                Some(_) => {}
             }
         }
-        list.filter(|_| sound)
+        if depth > 0 && sound && list.is_none() {
+            found.find("folder-shape", id, "a part is empty");
+        }
+        list.filter(|_| sound && ordered)
     }
 
     /// The summary of a part as an edge of the list that holds it.
@@ -253,7 +259,7 @@ impl FolderCheck {
         match Conflict::load(objects, id) {
             Ok(conflict) => {
                 let blob = tree.find(b"blob", false).filter(|e| e.mode == Mode::Blob).map(|e| BlobId(e.id));
-                if blob != conflict.versions.last().copied() {
+                if blob.is_some() && blob != conflict.versions.last().copied() {
                     self.find("conflict-winner", folder, "its document is not the version with the greatest id");
                 }
                 self.blobs.extend(conflict.versions.iter().copied().chain(conflict.base));

@@ -107,36 +107,32 @@ fn next_pair<'a, O: Objects + ?Sized>(
             new.pass();
             continue;
         }
+        // A part begins with its first child: what comes before that is on the other side alone. So the part to enter
+        // is the one that begins first, or both; where they are of different heights, the walks meet again at the next
+        // part that begins alike.
         let order = tree_order((&left.name, true), (&right.name, true));
-        match (left.part, right.part) {
-            (true, true) => {
-                // The taller side first: what it holds may be equal to what the other stands at.
-                let (tall, low) = (old.height_here()?, new.height_here()?);
-                if tall >= low {
-                    old.enter(&left)?;
-                }
-                if low >= tall {
-                    new.enter(&right)?;
-                }
-            }
-            // A part begins with its first child: what comes before that is on the other side alone.
-            (true, false) if order.is_le() => old.enter(&left)?,
-            (false, true) if order.is_ge() => new.enter(&right)?,
-            _ => {
-                let (mut pair, mut name) = ((None, None), &left);
-                if order.is_le() {
-                    old.pass();
-                    pair.0 = Some(left.id);
-                }
-                if order.is_ge() {
-                    new.pass();
-                    pair.1 = Some(right.id);
-                    name = &right;
-                }
-                push(path, name)?;
-                return Ok(Some(pair));
-            }
+        let (enter_old, enter_new) = (left.part && order.is_le(), right.part && order.is_ge());
+        if enter_old {
+            old.enter(&left)?;
         }
+        if enter_new {
+            new.enter(&right)?;
+        }
+        if enter_old || enter_new {
+            continue;
+        }
+        let (mut pair, mut name) = ((None, None), &left);
+        if order.is_le() {
+            old.pass();
+            pair.0 = Some(left.id);
+        }
+        if order.is_ge() {
+            new.pass();
+            pair.1 = Some(right.id);
+            name = &right;
+        }
+        push(path, name)?;
+        return Ok(Some(pair));
     }
 }
 

@@ -1,9 +1,9 @@
 //! Editing: sorted changes applied to a tree, writing only the folders and parts that change.
 
-use super::folder::{self, Folder, Span};
-use super::part;
+use super::folder::{self, Edge, Folder, Span};
+use super::part::{self, MAX_HEIGHT};
 use super::{Document, Error, Key, Result};
-use crate::object::{Kind, Objects, TreeId, tree_order};
+use crate::object::{self, Kind, Objects, TreeId, tree_order};
 
 /// What becomes of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +16,9 @@ pub enum Edit {
     RemoveFolder,
 }
 
-/// Keys with more segments than this are edited on a stack of their own: one level of folders costs a few
+/// Keys with more segments than this are edited on a stack of their own: one level of large folders costs up to ten
 /// kilobytes of stack in a debug build, and a key can have 2,048 segments.
-const DEEP: usize = 128;
+const DEEP: usize = 64;
 const DEEP_STACK: usize = 64 << 20;
 
 /// The root tree with these changes.
@@ -29,7 +29,7 @@ pub(super) fn edit<O: Objects + Sync + ?Sized>(
 ) -> Result<TreeId> {
     // The sort is stable: of several edits of one key the last stays last.
     edits.sort_by(|a, b| a.0.cmp(&b.0));
-    let edits = last_of_each(edits);
+    keep_last_of_each(&mut edits);
     let run = || {
         let new = edit_folder(objects, Some(root), &edits, 0)?;
         match new {
@@ -45,26 +45,20 @@ pub(super) fn edit<O: Objects + Sync + ?Sized>(
         match thread.map(|t| t.join()) {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            Err(source) => Err(crate::object::Error::Io { path: "a thread with a large stack".into(), source }.into()),
+            Err(source) => Err(object::Error::Io { path: "a thread with a large stack".into(), source }.into()),
         }
     })
 }
 
-/// Of the edits of one key, sorted, only the last; but a put after the removal of its folder needs both.
-fn last_of_each(edits: Vec<(Key, Edit)>) -> Vec<(Key, Edit)> {
-    let mut kept: Vec<(Key, Edit)> = Vec::with_capacity(edits.len());
-    for (key, edit) in edits {
-        match kept.last_mut() {
-            Some(last) if last.0 == key && last.1 == Edit::RemoveFolder => {
-                if edit != Edit::Remove {
-                    kept.push((key, edit));
-                }
-            }
-            Some(last) if last.0 == key => last.1 = edit,
-            _ => kept.push((key, edit)),
+/// Keeps only the last of the edits of one key, sorted; but what follows the removal of its folder stays behind it.
+fn keep_last_of_each(edits: &mut Vec<(Key, Edit)>) {
+    edits.dedup_by(|(key, edit), (kept, last)| {
+        if key != kept || *last == Edit::RemoveFolder {
+            return false;
         }
-    }
-    kept
+        *last = *edit;
+        true
+    });
 }
 
 /// Edits one folder: all of `edits` lie at or below it, and the folder's path takes the first `depth` bytes of each.
@@ -77,28 +71,26 @@ fn edit_folder<O: Objects + ?Sized>(
 ) -> Result<Option<TreeId>> {
     let here = edits.iter().take_while(|(key, _)| key.path().len() == depth).count();
     let cleared = edits[..here].iter().any(|(_, edit)| *edit == Edit::RemoveFolder);
-    let (mut document, spans) = match old.filter(|_| !cleared) {
-        None => (None, Vec::new()),
-        Some(id) => {
-            let folder = Folder::load(objects, id)?;
-            let height = height(objects, id, &folder)?;
-            (folder.document, folder::spans(id, &folder.tree, height)?)
-        }
+    let (id, folder) = match old.filter(|_| !cleared) {
+        Some(id) => (id, Folder::load(objects, id)?),
+        None => (TreeId::EMPTY, Folder::empty()),
     };
+    let mut document = folder.document;
     for (_, edit) in &edits[..here] {
         document = match edit {
             Edit::Put(new) => Some(*new),
             Edit::Remove | Edit::RemoveFolder => None,
         };
     }
-    let groups = by_child(&edits[here..], depth);
-    let spans = if groups.is_empty() {
-        spans
-    } else {
-        let mut new = Vec::new();
-        spread(objects, spans, &groups, &mut new)?;
-        part::regroup(objects, new)?
-    };
+    let children = by_child(&edits[here..], depth);
+    if children.is_empty() {
+        let is_empty = document.is_none() && folder.tree.iter().all(|e| Edge::of(&e).is_of_document());
+        let write = || folder::write_document(objects, (id, &folder.tree), document);
+        return if is_empty { Ok(None) } else { write().map(Some) };
+    }
+    let mut spans = Vec::new();
+    spread(objects, (id, &folder.tree), &children, MAX_HEIGHT, &mut spans)?;
+    let spans = part::regroup(objects, spans)?;
     if spans.is_empty() && document.is_none() {
         return Ok(None);
     }
@@ -112,72 +104,101 @@ struct ChildEdits<'e> {
     depth: usize,
 }
 
-fn by_child(edits: &[(Key, Edit)], depth: usize) -> Vec<ChildEdits<'_>> {
-    let name = |key: &'_ Key| {
-        let rest = &key.path()[depth..];
-        depth + rest.find('/').expect("a path ends in a slash")
-    };
-    edits
-        .chunk_by(|(a, _), (b, _)| a.path()[depth..name(a)] == b.path()[depth..name(b)])
-        .map(|edits| {
-            let end = name(&edits[0].0);
-            ChildEdits { name: &edits[0].0.path().as_bytes()[depth..end], edits, depth: end + 1 }
-        })
-        .collect()
+fn by_child(mut edits: &[(Key, Edit)], depth: usize) -> Vec<ChildEdits<'_>> {
+    let mut children = Vec::new();
+    while let Some((key, _)) = edits.first() {
+        let path = &key.path().as_bytes()[depth..];
+        let end = path.iter().position(|&byte| byte == b'/').expect("a path ends in a slash");
+        let is_same = |(key, _): &&(Key, Edit)| key.path().as_bytes()[depth..].starts_with(&path[..=end]);
+        let (mine, others) = edits.split_at(edits.iter().take_while(is_same).count());
+        children.push(ChildEdits { name: &path[..end], edits: mine, depth: depth + end + 1 });
+        edits = others;
+    }
+    children
 }
 
-/// How many levels of parts lie above a folder's children.
-fn height<O: Objects + ?Sized>(objects: &O, id: TreeId, folder: &Folder) -> Result<u32> {
-    let part_in = |tree: &crate::object::Tree| {
-        let edges = tree.iter().map(|e| (folder::Edge::of(&e), e.id));
-        edges.filter(|(edge, _)| matches!(edge, folder::Edge::Part(_))).map(|(_, id)| TreeId(id)).next()
-    };
-    let mut height = 0;
-    let mut part = part_in(&folder.tree);
-    while let Some(inner) = part {
-        height += 1;
-        if height > 50 {
-            return Err(Error::Format { id, reason: "its parts are nested too deeply".into() });
+/// A folder's tree or a part, read.
+type Listed<'t> = (TreeId, &'t object::Tree);
+
+/// The height of a part that has not been read: known when the list that holds it has been gone through.
+const UNKNOWN: u32 = u32::MAX;
+
+/// Applies edits, at least one, to the children that a tree lists: what no edit touches is passed on unread.
+/// Answers how many levels of parts lie between the tree and the children, which must be at most `limit`.
+fn spread<O: Objects + ?Sized>(
+    objects: &O,
+    listed: Listed<'_>,
+    edits: &[ChildEdits<'_>],
+    limit: u32,
+    out: &mut Vec<Span>,
+) -> Result<u32> {
+    if folder::first_part(listed.1).is_some() {
+        spread_parts(objects, listed, edits, limit, out)
+    } else {
+        spread_children(objects, listed, edits, out).map(|()| 0)
+    }
+}
+
+fn spread_parts<O: Objects + ?Sized>(
+    objects: &O,
+    (id, tree): Listed<'_>,
+    mut edits: &[ChildEdits<'_>],
+    limit: u32,
+    out: &mut Vec<Span>,
+) -> Result<u32> {
+    if limit == 0 {
+        return Err(Error::Format { id, reason: "its parts are nested too deeply".into() });
+    }
+    let start = out.len();
+    let mut below = None;
+    let mut edges = tree.iter().filter(|e| !Edge::of(e).is_of_document()).peekable();
+    while let Some(entry) = edges.next() {
+        if !matches!(Edge::of(&entry), Edge::Part(_)) {
+            return Err(folder::misplaced(id, &entry));
         }
-        part = part_in(&objects.tree(inner)?);
+        // A part holds its first child and all up to the next part's; the first part also all before it.
+        let mine = match edges.peek().map(Edge::of) {
+            Some(Edge::Part(next)) => edits.partition_point(|e| before(e.name, next)),
+            _ => edits.len(),
+        };
+        let (now, later) = edits.split_at(mine);
+        edits = later;
+        let part = TreeId(entry.id);
+        if now.is_empty() {
+            out.push(Span { edge: entry.name.to_vec(), id: part, height: UNKNOWN });
+            continue;
+        }
+        let height = spread(objects, (part, &objects.tree(part)?), now, limit - 1, out)?;
+        if *below.get_or_insert(height) != height {
+            return Err(folder::uneven(id));
+        }
+    }
+    let height = below.expect("each edit lies in some part") + 1;
+    for span in &mut out[start..] {
+        if span.height == UNKNOWN {
+            span.height = height;
+        }
     }
     Ok(height)
 }
 
-/// Applies edits to a list of spans: what no edit touches is passed on unread.
-fn spread<O: Objects + ?Sized>(
+fn spread_children<O: Objects + ?Sized>(
     objects: &O,
-    spans: Vec<Span>,
+    (id, tree): Listed<'_>,
     mut edits: &[ChildEdits<'_>],
     out: &mut Vec<Span>,
 ) -> Result<()> {
-    let mut spans = spans.into_iter().peekable();
-    while let Some(span) = spans.next() {
-        // A part holds its first child's name and all up to the next part's; the first part also all before it.
-        let mine = match spans.peek() {
-            _ if span.height == 0 => edits.partition_point(|e| before(e.name, &span.name)),
-            Some(next) => edits.partition_point(|e| before(e.name, &next.name)),
-            None => edits.len(),
-        };
-        let (now, later) = edits.split_at(mine);
+    for entry in tree.iter().filter(|e| !Edge::of(e).is_of_document()) {
+        let Edge::Child(name) = Edge::of(&entry) else { return Err(folder::misplaced(id, &entry)) };
+        let (new, later) = edits.split_at(edits.iter().take_while(|e| before(e.name, name)).count());
         edits = later;
-        if span.height > 0 {
-            if now.is_empty() {
-                out.push(span);
-            } else {
-                spread(objects, folder::expand(objects, &span)?, now, out)?;
-            }
-            continue;
+        add(objects, new, out)?;
+        let mut child = Some(TreeId(entry.id));
+        if let Some(edit) = edits.first().filter(|e| e.name == name) {
+            edits = &edits[1..];
+            child = edit_folder(objects, child, edit.edits, edit.depth)?;
         }
-        add(objects, now, out)?;
-        match edits.first() {
-            Some(child) if child.name == span.name => {
-                edits = &edits[1..];
-                let new = edit_folder(objects, Some(span.id), child.edits, child.depth)?;
-                out.extend(new.map(|id| Span { id, ..span }));
-            }
-            _ => out.push(span),
-        }
+        out.extend(child.map(|id| Span { edge: name.to_vec(), id, height: 0 }));
     }
     add(objects, edits, out)
 }
@@ -186,7 +207,7 @@ fn spread<O: Objects + ?Sized>(
 fn add<O: Objects + ?Sized>(objects: &O, edits: &[ChildEdits<'_>], out: &mut Vec<Span>) -> Result<()> {
     for child in edits {
         if let Some(id) = edit_folder(objects, None, child.edits, child.depth)? {
-            out.push(Span { name: child.name.to_vec(), id, height: 0 });
+            out.push(Span { edge: child.name.to_vec(), id, height: 0 });
         }
     }
     Ok(())

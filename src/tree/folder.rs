@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Error, Result};
-use crate::object::{self, BlobId, Entry, EntryRef, Id, Kind, Mode, Objects, TreeId};
+use crate::object::{self, BlobId, Entry, EntryRef, Id, Kind, Mode, Objects, TreeId, tree_order};
 
 /// The edge from a folder to the content of the document there.
 const BLOB: &[u8] = b"blob";
@@ -108,9 +108,15 @@ impl<'a> Edge<'a> {
             _ => Edge::Foreign,
         }
     }
+
+    /// Whether the edge belongs to the document and not to the children.
+    pub(super) fn is_of_document(self) -> bool {
+        matches!(self, Edge::Blob | Edge::Conflict)
+    }
 }
 
 /// A folder's tree, read.
+#[derive(Debug)]
 pub(super) struct Folder {
     /// The document at the folder's own key.
     pub(super) document: Option<Document>,
@@ -119,6 +125,11 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    /// A folder that does not exist yet.
+    pub(super) fn empty() -> Folder {
+        Folder { document: None, tree: object::Tree::empty() }
+    }
+
     pub(super) fn load<O: Objects + ?Sized>(objects: &O, id: TreeId) -> Result<Folder> {
         let tree = objects.tree(id)?;
         let blob = tree.find(BLOB, false).filter(|e| e.mode == Mode::Blob).map(|e| BlobId(e.id));
@@ -132,54 +143,108 @@ impl Folder {
     }
 }
 
+/// Where the edges to parts begin in a folder's tree or a part. `None` where the children stand.
+pub(super) fn first_part(tree: &object::Tree) -> Option<usize> {
+    let (at, entry) = tree.iter().enumerate().find(|(_, e)| !Edge::of(e).is_of_document())?;
+    matches!(Edge::of(&entry), Edge::Part(_)).then_some(at)
+}
+
+/// The part that the child of this name lies in, or would lie in, and where its edge stands.
+pub(super) fn part_for(tree: &object::Tree, name: &[u8]) -> Option<(usize, TreeId)> {
+    let first = first_part(tree)?;
+    // A part holds its first child and all up to the next part's; the first part also all before it.
+    let at = tree.position(&part_name(name), true).unwrap_or_else(|at| at.saturating_sub(1).max(first));
+    tree.entry(at).filter(|e| matches!(Edge::of(e), Edge::Part(_))).map(|e| (at, TreeId(e.id)))
+}
+
+/// The tree of the child of this name.
+pub(super) fn find<O: Objects + ?Sized>(objects: &O, folder: TreeId, name: &[u8]) -> Result<Option<TreeId>> {
+    let mut tree = objects.tree(folder)?;
+    while let Some((_, part)) = part_for(&tree, name) {
+        tree = objects.tree(part)?;
+    }
+    Ok(tree.find(name, true).map(|e| TreeId(e.id)))
+}
+
 /// A stretch of a folder's children: one child (height 0), or a part that holds a stretch of the level below.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
-    /// The (first) child's name.
-    pub(super) name: Vec<u8>,
+    /// The name of the edge to it.
+    pub(super) edge: Vec<u8>,
     /// The child's or the part's tree.
     pub(super) id: TreeId,
     /// How many levels of parts lie above the children here.
     pub(super) height: u32,
 }
 
-/// The spans that a folder's or a part's tree holds, which are `height` levels above the children.
-pub(super) fn spans(id: TreeId, tree: &object::Tree, height: u32) -> Result<Vec<Span>> {
-    let mut spans = Vec::with_capacity(tree.len());
-    for entry in tree.iter() {
-        let name = match (Edge::of(&entry), height) {
-            (Edge::Child(name), 0) => name,
-            (Edge::Part(name), 1..) => name,
-            (Edge::Blob | Edge::Conflict, _) => continue,
-            (Edge::Foreign, _) => return Err(foreign(id, entry.name)),
-            _ => return Err(Error::Format { id, reason: "its parts are not all of one height".into() }),
-        };
-        spans.push(Span { name: name.to_vec(), id: TreeId(entry.id), height });
+impl Span {
+    /// The (first) child's name.
+    pub(super) fn name(&self) -> &[u8] {
+        if self.height == 0 { &self.edge } else { &self.edge[PART.len()..] }
     }
-    Ok(spans)
+
+    /// A part of this height, above these spans.
+    pub(super) fn part(spans: &[Span], id: TreeId, height: u32) -> Span {
+        let first = spans.first().expect("no part is written that is empty");
+        Span { edge: part_name(first.name()), id, height }
+    }
 }
 
 /// What a part holds.
 pub(super) fn expand<O: Objects + ?Sized>(objects: &O, part: &Span) -> Result<Vec<Span>> {
-    spans(part.id, &objects.tree(part.id)?, part.height - 1)
+    let tree = objects.tree(part.id)?;
+    let height = part.height - 1;
+    let span = |entry: EntryRef<'_>| match (Edge::of(&entry), height) {
+        (Edge::Child(_), 0) | (Edge::Part(_), 1..) => {
+            Ok(Span { edge: entry.name.to_vec(), id: TreeId(entry.id), height })
+        }
+        _ => Err(misplaced(part.id, &entry)),
+    };
+    tree.iter().map(span).collect()
 }
 
-/// Writes a folder's own tree, or a part.
+/// Writes the tree of a folder that holds these spans, or of a part.
 pub(super) fn write<O: Objects + ?Sized>(objects: &O, spans: &[Span], document: Option<Document>) -> Result<TreeId> {
-    let mut edges: Vec<Entry> = Vec::with_capacity(spans.len() + 2);
-    for span in spans {
-        let name = if span.height == 0 { span.name.clone() } else { [PART, &span.name].concat() };
-        edges.push(Entry { mode: Mode::Tree, name, id: span.id.into() });
-    }
+    let edges = spans.iter().map(|span| EntryRef { mode: Mode::Tree, name: &span.edge, id: span.id.into() });
+    put(objects, edges.collect(), document)
+}
+
+/// Writes the folder with this tree again with another document, its children as they are.
+pub(super) fn write_document<O: Objects + ?Sized>(
+    objects: &O,
+    (id, tree): (TreeId, &object::Tree),
+    document: Option<Document>,
+) -> Result<TreeId> {
+    let children = tree.iter().filter(|e| !Edge::of(e).is_of_document());
+    let known = children.map(|e| if Edge::of(&e) == Edge::Foreign { Err(foreign(id, e.name)) } else { Ok(e) });
+    put(objects, known.collect::<Result<_>>()?, document)
+}
+
+fn put<O: Objects + ?Sized>(objects: &O, mut edges: Vec<EntryRef<'_>>, document: Option<Document>) -> Result<TreeId> {
     if let Some(document) = document {
-        edges.push(Entry { mode: Mode::Blob, name: BLOB.to_vec(), id: document.blob.into() });
-        if let Some(conflict) = document.conflict {
-            edges.push(Entry { mode: Mode::Tree, name: CONFLICT.to_vec(), id: conflict.into() });
-        }
+        edges.push(EntryRef { mode: Mode::Blob, name: BLOB, id: document.blob.into() });
+        edges.extend(document.conflict.map(|id| EntryRef { mode: Mode::Tree, name: CONFLICT, id: id.into() }));
+        edges.sort_by(|a, b| tree_order((a.name, a.is_tree()), (b.name, b.is_tree())));
     }
-    Ok(TreeId(objects.put(Kind::Tree, &object::encode_tree(&mut edges))?))
+    Ok(TreeId(objects.put(Kind::Tree, &object::encode_sorted(edges))?))
+}
+
+fn part_name(first_child: &[u8]) -> Vec<u8> {
+    [PART, first_child].concat()
 }
 
 pub(super) fn foreign(id: TreeId, name: &[u8]) -> Error {
     Error::Format { id, reason: format!("it has an edge {:?}", String::from_utf8_lossy(name)) }
+}
+
+/// The error of an edge that is no part among parts, or no child among children.
+pub(super) fn misplaced(id: TreeId, entry: &EntryRef<'_>) -> Error {
+    match Edge::of(entry) {
+        Edge::Child(_) | Edge::Part(_) => uneven(id),
+        _ => foreign(id, entry.name),
+    }
+}
+
+pub(super) fn uneven(id: TreeId) -> Error {
+    Error::Format { id, reason: "its parts are not all of one height".into() }
 }

@@ -179,6 +179,11 @@ pub(super) fn odd_name(start: &str) -> Option<&'static str> {
     ODD.0.starts_with(start).then_some(ODD.1)
 }
 
+/// Whether the character at this place of a segment is escaped in the segment's name.
+fn is_escaped(at: usize, c: char) -> bool {
+    matches!(c, '%' | '~' | '\\' | '\0'..='\x1F' | '\x7F') || (at == 0 && c == '.') || is_ignorable(c)
+}
+
 /// Writes a segment's name in a tree.
 fn escape(segment: &str, out: &mut String) {
     if segment == ODD.0 {
@@ -190,7 +195,7 @@ fn escape(segment: &str, out: &mut String) {
 
 fn escape_characters(segment: &str, out: &mut String) {
     for (at, c) in segment.char_indices() {
-        if matches!(c, '%' | '~' | '\\' | '\0'..='\x1F' | '\x7F') || (at == 0 && c == '.') || is_ignorable(c) {
+        if is_escaped(at, c) {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                 out.push('%');
                 out.push(char::from(b"0123456789ABCDEF"[usize::from(byte >> 4)]));
@@ -204,27 +209,27 @@ fn escape_characters(segment: &str, out: &mut String) {
 
 /// The segment that has this name in a tree; `None` when no segment has.
 fn unescape(name: &str) -> Option<Cow<'_, str>> {
-    let segment = if name.contains('%') {
-        let mut bytes = Vec::with_capacity(name.len());
-        let mut rest = name.as_bytes();
-        while let [first, after @ ..] = rest {
-            if *first == b'%' {
-                let pair = after.get(..2)?;
-                bytes.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
-                rest = &after[2..];
-            } else {
-                bytes.push(*first);
-                rest = after;
-            }
+    if !name.contains('%') {
+        let is_plain = !name.is_empty() && name != ODD.0 && !name.char_indices().any(|(at, c)| is_escaped(at, c));
+        return is_plain.then_some(Cow::Borrowed(name));
+    }
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let [first, after @ ..] = rest {
+        if *first == b'%' {
+            let pair = after.get(..2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
         }
-        Cow::Owned(String::from_utf8(bytes).ok()?)
-    } else {
-        Cow::Borrowed(name)
-    };
+    }
+    let segment = String::from_utf8(bytes).ok()?;
     // Only the one spelling that escaping gives is a name: anything else would be a second way to store a key.
     let mut again = String::with_capacity(name.len());
     escape(&segment, &mut again);
-    (again == name && !segment.is_empty() && !segment.contains('\0')).then_some(segment)
+    (again == name && !segment.contains('\0')).then_some(Cow::Owned(segment))
 }
 
 /// Whether a tree's entry of this name leads to a child: whether it is some segment's name.

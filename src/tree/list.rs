@@ -1,7 +1,7 @@
 //! Listing: the children of one folder, and the documents of a range.
 
 use super::cursor::{Cursor, Step};
-use super::folder::Folder;
+use super::folder::{self, Folder};
 use super::key::{escape_start, odd_name};
 use super::{Document, Error, Key, Result, Tree};
 use crate::object::{Objects, TreeId};
@@ -126,13 +126,11 @@ impl<'a, O: Objects + ?Sized> Children<'a, O> {
         let mut cursor = Cursor::open(objects, id)?;
         let mut odd = None;
         if !start.is_empty() {
-            cursor.seek_start(start.as_bytes())?;
+            // No name has a byte below the space, so this stands before the first name that starts so.
+            cursor.seek(format!("{start}\x01").as_bytes())?;
             if let Some(name) = odd_name(&start) {
-                odd = Cursor::open(objects, id)?.find(name.as_bytes())?.map(|id| Step {
-                    name: name.as_bytes().to_vec(),
-                    id,
-                    part: false,
-                });
+                let found = folder::find(objects, id, name.as_bytes())?;
+                odd = found.map(|id| Step { name: name.into(), id, part: false });
             }
         }
         Ok(Children { objects, cursor, start, odd })

@@ -12,6 +12,8 @@ mod folder;
 mod key;
 mod list;
 mod part;
+#[cfg(test)]
+mod tests;
 
 use crate::object::{self, Objects, TreeId};
 
@@ -22,7 +24,6 @@ pub use folder::{Conflict, Document};
 pub use key::{Key, KeyError};
 pub use list::{Child, Children, Documents, Range};
 
-use cursor::Cursor;
 use folder::Folder;
 
 /// What can go wrong with trees and folders.
@@ -87,8 +88,7 @@ impl<'a, O: Objects + ?Sized> Tree<'a, O> {
     pub fn folder(&self, key: Option<&Key>) -> Result<Option<TreeId>> {
         let mut at = self.root;
         for name in key.into_iter().flat_map(Key::names) {
-            let mut cursor = Cursor::open(self.objects, at)?;
-            match cursor.find(name.as_bytes())? {
+            match folder::find(self.objects, at, name.as_bytes())? {
                 Some(id) => at = id,
                 None => return Ok(None),
             }
@@ -128,7 +128,8 @@ impl<'a, O: Objects + ?Sized> Tree<'a, O> {
 
 impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
     /// The tree with these changes made; the objects that are new have been put. Edits are taken in the order of
-    /// their keys, and a later one for the same key replaces an earlier one.
+    /// their keys, and a later one for the same key replaces an earlier one, but for [`Edit::RemoveFolder`], which
+    /// the later one comes on top of.
     pub fn edit(&self, edits: Vec<(Key, Edit)>) -> Result<Tree<'a, O>> {
         Ok(Tree { objects: self.objects, root: edit::edit(self.objects, self.root, edits)? })
     }

@@ -14,6 +14,9 @@ pub(super) const NODE_LIMIT: usize = 64;
 /// Leading zero bits of a name's SHA-256 for each level: a part holds 2^5 edges on average.
 const LEVEL_BITS: u32 = 5;
 
+/// More levels of parts than this are not read: no set of names that can be found makes as many.
+pub(super) const MAX_HEIGHT: u32 = 16;
+
 /// How many levels of parts a child of this name opens.
 pub(super) fn level(name: &[u8]) -> u32 {
     let mut zeros = 0;
@@ -41,12 +44,12 @@ enum Group {
 pub(super) fn regroup<O: Objects + ?Sized>(objects: &O, mut spans: Vec<Span>) -> Result<Vec<Span>> {
     let mut height = 0;
     while more_than_limit(objects, &mut spans, height)? {
-        let groups = group(objects, spans, height + 1)?;
-        match groups {
-            Grouped::One(edges) => return Ok(edges),
-            Grouped::Many(groups) => spans = write(objects, groups, height + 1)?,
-        }
         height += 1;
+        let mut groups = group(objects, spans, height)?;
+        if let [Group::Edges(edges)] = &mut groups[..] {
+            return Ok(std::mem::take(edges));
+        }
+        spans = write(objects, groups, height)?;
     }
     Ok(spans)
 }
@@ -66,18 +69,13 @@ fn more_than_limit<O: Objects + ?Sized>(objects: &O, spans: &mut Vec<Span>, heig
     Ok(true)
 }
 
-enum Grouped {
-    One(Vec<Span>),
-    Many(Vec<Group>),
-}
-
 /// Cuts the list below `height` into the groups at `height`.
-fn group<O: Objects + ?Sized>(objects: &O, spans: Vec<Span>, height: u32) -> Result<Grouped> {
+fn group<O: Objects + ?Sized>(objects: &O, spans: Vec<Span>, height: u32) -> Result<Vec<Group>> {
     let mut done: Vec<Group> = Vec::new();
     for span in spans {
         if span.height >= height {
             done.push(Group::Whole(span));
-        } else if done.is_empty() || level(&span.name) >= height {
+        } else if done.is_empty() || level(span.name()) >= height {
             done.push(Group::Edges(vec![span]));
         } else {
             match done.pop().expect("not empty") {
@@ -99,14 +97,7 @@ fn group<O: Objects + ?Sized>(objects: &O, spans: Vec<Span>, height: u32) -> Res
             }
         }
     }
-    while done.len() == 1 {
-        match done.pop().expect("one") {
-            Group::Edges(edges) => return Ok(Grouped::One(edges)),
-            Group::Whole(span) if span.height == height => return Ok(Grouped::One(folder::expand(objects, &span)?)),
-            Group::Whole(span) => done.extend(folder::expand(objects, &span)?.into_iter().map(Group::Whole)),
-        }
-    }
-    Ok(Grouped::Many(done))
+    Ok(done)
 }
 
 fn write<O: Objects + ?Sized>(objects: &O, groups: Vec<Group>, height: u32) -> Result<Vec<Span>> {
@@ -116,8 +107,7 @@ fn write<O: Objects + ?Sized>(objects: &O, groups: Vec<Group>, height: u32) -> R
             Group::Whole(span) => span,
             Group::Edges(edges) => {
                 let id = folder::write(objects, &edges, None)?;
-                let first = edges.into_iter().next().expect("a group is never empty");
-                Span { name: first.name, id, height }
+                Span::part(&edges, id, height)
             }
         });
     }

@@ -1,9 +1,17 @@
 //! The integration tests, one program. Each module is about one thing:
 //!
 //! - `cli`: the commands, spawned as a user's shell would
+//! - `concurrency`: many processes at once
+//! - `crash`: power cuts, full disks, killed processes
+//! - `docs`: what the documents show is what the program does
 //! - `support`: a hermetic environment, with git beside it as the oracle
+//! - `tidy`: the house rules that a compiler does not check
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod cli;
+mod concurrency;
+mod crash;
+mod docs;
 mod support;
+mod tidy;

@@ -163,6 +163,9 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
         Error::BadRevision { .. } | Error::WrongKind { .. } | Error::Ambiguous { .. } => (Status::Usage, None),
         Error::NoDocument(key) | Error::NothingBelow(key) => (Status::No, similar_key(context, key)),
         Error::Unexpected { .. } => (Status::Expectation, hint("read it again with `isodb get`, and decide anew")),
+        Error::NotDurable { .. } => {
+            (Status::System, hint("everybody sees the change all the same; look after the disk before you rely on it"))
+        }
         Error::Io { source, .. } => (Status::System, of_io(source)),
         _ => (Status::System, None),
     }
@@ -203,9 +206,9 @@ fn of_ref(error: &RefError) -> (Status, Option<String>) {
 fn of_io(error: &io::Error) -> Option<String> {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("the disk is full; nothing was changed".into())
+            Some("the disk is full: free some space, and try again".into())
         }
-        io::ErrorKind::ReadOnlyFilesystem => Some("the disk is read-only; nothing was changed".into()),
+        io::ErrorKind::ReadOnlyFilesystem => Some("the disk is read-only: nothing can be stored there".into()),
         _ => None,
     }
 }

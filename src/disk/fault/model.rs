@@ -164,18 +164,12 @@ impl Model {
     }
 
     pub(super) fn list(&self, dir: &Path) -> Vec<DirEntry> {
-        let below = self.below(dir).filter(|(path, _)| path.parent() == Some(dir));
+        let below = below(&self.live, dir).filter(|(path, _)| path.parent() == Some(dir));
         let entry = |(path, node): (&PathBuf, &Node)| {
             let name = path.file_name()?.to_str()?.to_owned();
             Some(DirEntry { name, kind: self.stat(*node).kind })
         };
         below.filter_map(entry).collect()
-    }
-
-    /// All names below a directory. Paths are ordered by their components, so they follow it without a gap.
-    fn below<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = (&'a PathBuf, &'a Node)> {
-        let from_dir = self.live.range(dir.to_path_buf()..);
-        from_dir.take_while(move |(path, _)| path.starts_with(dir)).filter(move |(path, _)| *path != dir)
     }
 
     pub(super) fn check_dir(&self, path: &Path) -> io::Result<()> {
@@ -196,7 +190,7 @@ impl Model {
 
     pub(super) fn check_empty_dir(&self, dir: &Path) -> io::Result<()> {
         match self.node(dir)? {
-            Node::Dir if self.below(dir).next().is_some() => Err(ErrorKind::DirectoryNotEmpty.into()),
+            Node::Dir if below(&self.live, dir).next().is_some() => Err(ErrorKind::DirectoryNotEmpty.into()),
             Node::Dir if dir.parent().is_none() => Err(ErrorKind::ResourceBusy.into()),
             Node::Dir => Ok(()),
             Node::File(_) | Node::Mark { .. } => Err(ErrorKind::NotADirectory.into()),
@@ -263,7 +257,8 @@ impl Model {
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) {
-        let moved: Vec<PathBuf> = self.below(from).map(|(path, _)| path.clone()).chain([from.to_path_buf()]).collect();
+        let moved: Vec<PathBuf> =
+            below(&self.live, from).map(|(path, _)| path.clone()).chain([from.to_path_buf()]).collect();
         for path in moved {
             let Some(node) = self.live.remove(&path) else { continue };
             // Joining an empty rest would leave a slash at the end of a name.
@@ -283,9 +278,14 @@ impl Model {
                 file.synced = file.content.clone();
             }
             Some(Node::Dir) => {
-                self.durable.retain(|name, _| name.parent() != Some(path));
-                let here = self.live.iter().filter(|(name, _)| name.parent() == Some(path));
-                self.durable.extend(here.map(|(name, node)| (name.clone(), *node)));
+                let entries = |names: &BTreeMap<PathBuf, Node>| -> Vec<(PathBuf, Node)> {
+                    let here = below(names, path).filter(|(name, _)| name.parent() == Some(path));
+                    here.map(|(name, node)| (name.clone(), *node)).collect()
+                };
+                for (name, _) in entries(&self.durable) {
+                    self.durable.remove(&name);
+                }
+                self.durable.extend(entries(&self.live));
             }
             Some(Node::Mark { .. }) | None => {}
         }
@@ -360,4 +360,10 @@ fn reachable(path: &Path, names: &BTreeMap<PathBuf, Node>) -> bool {
 
 fn lookup(names: &BTreeMap<PathBuf, Node>, path: &Path) -> Option<Node> {
     if path.parent().is_none() { Some(Node::Dir) } else { names.get(path).copied() }
+}
+
+/// All names below a directory. Paths are ordered by their components, so they follow it without a gap.
+fn below<'a>(names: &'a BTreeMap<PathBuf, Node>, dir: &'a Path) -> impl Iterator<Item = (&'a PathBuf, &'a Node)> {
+    let from_dir = names.range(dir.to_path_buf()..);
+    from_dir.take_while(move |(path, _)| path.starts_with(dir)).filter(move |(path, _)| *path != dir)
 }

@@ -25,11 +25,32 @@ impl Sandbox {
         Sandbox { dir: tempfile::tempdir().unwrap() }
     }
 
+    /// A sandbox on a file system in memory where there is one: flushing costs nothing there.
+    pub fn in_memory() -> Sandbox {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Sandbox { dir: dir.unwrap() }
+    }
+
     /// A sandbox with an empty database in `.isodb`.
     pub fn with_database() -> Sandbox {
         let sandbox = Sandbox::new();
         sandbox.isodb(["init"]).ok();
         sandbox
+    }
+
+    /// Another sandbox, in memory, with a database that is like this one's, file for file.
+    pub fn copy(&self) -> Sandbox {
+        let copy = Sandbox::in_memory();
+        for entry in walkdir::WalkDir::new(self.db()) {
+            let entry = entry.unwrap();
+            let to = copy.path().join(entry.path().strip_prefix(self.path()).unwrap());
+            if entry.file_type().is_dir() {
+                std::fs::create_dir(to).unwrap();
+            } else {
+                std::fs::copy(entry.path(), to).unwrap();
+            }
+        }
+        copy
     }
 
     pub fn path(&self) -> &Path {
@@ -112,14 +133,32 @@ impl Sandbox {
     }
 }
 
+/// Whether a program that a test needs is there. If not, the test says that it is skipped; with
+/// `ISODB_TEST_REQUIRE_TOOLS=1` it fails.
+pub fn has_tool(name: &str) -> bool {
+    let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let is_there = found.is_ok_and(|status| status.success());
+    if !is_there {
+        println!("SKIPPED: {name} is not installed");
+        let required = std::env::var_os("ISODB_TEST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
+        assert!(!required, "{name} is not installed, and ISODB_TEST_REQUIRE_TOOLS is set");
+    }
+    is_there
+}
+
 /// Runs a command to its end.
-pub fn run(mut command: Command, input: Option<&[u8]>) -> Ran {
+pub fn run(command: Command, input: Option<&[u8]>) -> Ran {
     let shown = format!("{command:?}");
+    Ran { command: shown, output: output(command, input) }
+}
+
+/// What a command answered, however it ended.
+pub fn output(mut command: Command, input: Option<&[u8]>) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     if input.is_some() {
         command.stdin(Stdio::piped());
     }
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let writer = input.map(|input| {
         let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
         // A command may end without reading all of its input.
@@ -129,7 +168,7 @@ pub fn run(mut command: Command, input: Option<&[u8]>) -> Ran {
     if let Some(writer) = writer {
         writer.join().unwrap();
     }
-    Ran { command: shown, output }
+    output
 }
 
 impl Ran {

@@ -1,0 +1,13 @@
+//! Tests of the room as a whole, on objects in memory, against a slow model that shares no code with it.
+
+mod cost;
+mod damage;
+mod deep;
+mod listing;
+mod model;
+mod names;
+mod properties;
+mod raw;
+mod regrouped;
+mod state;
+mod vectors;
