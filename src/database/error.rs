@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::object::{BlobId, Id};
+use crate::object::{BlobId, Id, Kind};
 use crate::refs::RefName;
 use crate::tree::{Key, KeyError};
 use crate::{object, refs, tree};
@@ -66,6 +66,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A revision names an object of another kind than is wanted.
+    #[error("{text:?} names a {found}, and a {expected} is wanted")]
+    WrongKind {
+        /// The revision as it was given.
+        text: String,
+        /// The kind that is wanted.
+        expected: Kind,
+        /// The kind that it names.
+        found: Kind,
+    },
     /// A prefix of an id names several objects.
     #[error("{text:?} is the start of {} ids, among them {} and {}", .found.len(), .found[0], .found[1])]
     Ambiguous {
@@ -81,7 +91,7 @@ pub enum Error {
     #[error("there is nothing at or below {0:?}")]
     NothingBelow(Key),
     /// A document does not hold what the caller expected.
-    #[error("{key:?} {}, not {}", found_text(.found), expected_text(.expected))]
+    #[error("{key:?} {}, and {} was expected", found_text(.found), expected_text(.expected))]
     Unexpected {
         /// The key.
         key: Key,
@@ -123,11 +133,11 @@ pub enum Error {
 }
 
 fn found_text(found: &Option<BlobId>) -> String {
-    found.map_or_else(|| "is not there".to_owned(), |id| format!("holds {id}"))
+    found.map_or_else(|| "does not exist".to_owned(), |id| format!("holds {id}"))
 }
 
 fn expected_text(expected: &Option<BlobId>) -> String {
-    expected.map_or_else(|| "absent".to_owned(), |id| id.to_string())
+    expected.map_or_else(|| "no document".to_owned(), |id| id.to_string())
 }
 
 pub(super) fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {

@@ -169,7 +169,7 @@ impl Check<'_> {
             Ok(None) => self.problem("head-damaged", "HEAD", "it is missing"),
             Err(error) => self.problem("head-damaged", "HEAD", error),
         }
-        let mut tips: Vec<(RefName, Id)> = refs.list("refs/").unwrap_or_default();
+        let mut tips: Vec<(RefName, Id)> = refs.list_sound("refs/")?;
         tips.extend(refs.get(&RefName::head()).ok().flatten().map(|id| (RefName::head(), id)));
         let mut roots = Vec::new();
         let mut logged: Vec<RefName> = vec![RefName::head()];

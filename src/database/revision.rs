@@ -32,13 +32,13 @@ impl Database {
     /// The commit that a revision names, through annotated tags.
     pub fn resolve_commit(&self, text: &str) -> Result<CommitId> {
         let id = self.resolve(text)?;
-        self.peel_to(id, Kind::Commit).map(CommitId)
+        self.peel_to(id, Kind::Commit, text).map(CommitId)
     }
 
     /// The root tree of the commit that a revision names; a tree may be named itself.
     pub fn resolve_tree(&self, text: &str) -> Result<TreeId> {
         let id = self.resolve(text)?;
-        self.peel_to(id, Kind::Tree).map(TreeId)
+        self.peel_to(id, Kind::Tree, text).map(TreeId)
     }
 
     /// What an object leads to through annotated tags; itself when it is none.
@@ -49,15 +49,15 @@ impl Database {
         Ok(id)
     }
 
-    fn peel_to(&self, id: Id, kind: Kind) -> Result<Id> {
+    /// What an object that `text` names leads to: itself or, for a commit, its tree.
+    fn peel_to(&self, id: Id, kind: Kind, text: &str) -> Result<Id> {
         let id = self.peel(id)?;
         if kind == Kind::Tree && self.store.header(id)?.is_some_and(|(found, _)| found == Kind::Commit) {
             return Ok(self.store.commit(CommitId(id))?.tree.0);
         }
         match self.store.header(id)? {
             Some((found, _)) if found == kind => Ok(id),
-            Some((found, _)) => Err(crate::object::Error::WrongKind { id, expected: kind, found }.into()),
-            None if id == TreeId::EMPTY.0 && kind == Kind::Tree => Ok(id),
+            Some((found, _)) => Err(Error::WrongKind { text: text.to_owned(), expected: kind, found }),
             None => Err(crate::object::Error::Missing { id, kind: Some(kind) }.into()),
         }
     }
@@ -84,8 +84,8 @@ impl Database {
                     rest = after;
                     id = match kind {
                         "" => self.peel(id)?,
-                        "commit" => self.peel_to(id, Kind::Commit)?,
-                        "tree" => self.peel_to(id, Kind::Tree)?,
+                        "commit" => self.peel_to(id, Kind::Commit, text)?,
+                        "tree" => self.peel_to(id, Kind::Tree, text)?,
                         _ => return Err(wrong("between ^{ and } only commit and tree are known")),
                     };
                     continue;
@@ -99,7 +99,7 @@ impl Database {
                 digits => digits.parse().map_err(|_| wrong("a number is too large"))?,
             };
             rest = &after[digits..];
-            id = self.peel_to(id, Kind::Commit)?;
+            id = self.peel_to(id, Kind::Commit, text)?;
             let steps = if operator == '~' { number } else { u64::from(number > 0) };
             let parent = if operator == '^' { number.saturating_sub(1) } else { 0 };
             for _ in 0..steps {

@@ -180,21 +180,52 @@ impl Refs {
     /// All refs whose names start with `prefix` (`refs/` for all), with the ids that they lead to, by name. A
     /// symbolic ref that leads nowhere is left out; HEAD is none of them.
     pub fn list(&self, prefix: &str) -> Result<Vec<(RefName, Id)>> {
-        let mut found: BTreeMap<RefName, RefValue> = BTreeMap::new();
+        self.gather(prefix, Err)
+    }
+
+    /// As [`Refs::list`], without those that are damaged.
+    pub fn list_sound(&self, prefix: &str) -> Result<Vec<(RefName, Id)>> {
+        self.gather(prefix, |error| match error {
+            Error::Damaged { .. } => Ok(()),
+            error => Err(error),
+        })
+    }
+
+    /// Lists refs; `failed` says what an error with one of them means for the rest.
+    fn gather(&self, prefix: &str, failed: impl Fn(Error) -> Result<()>) -> Result<Vec<(RefName, Id)>> {
+        // `None` where a ref's own file is damaged: what is packed under its name is not what it means.
+        let mut found: BTreeMap<RefName, Option<RefValue>> = BTreeMap::new();
         // First the loose ones, as in `read`.
         for name in self.loose_names(prefix)? {
-            if let Some(value) = self.read_loose(&name)? {
-                found.insert(name, value);
+            match self.read_loose(&name) {
+                Ok(Some(value)) => drop(found.insert(name, Some(value))),
+                Ok(None) => {}
+                Err(error) => {
+                    failed(error)?;
+                    found.insert(name, None);
+                }
             }
         }
-        for (name, id) in self.packed()?.with_prefix(prefix)? {
-            found.entry(name).or_insert(RefValue::Id(id));
+        match self.packed()?.with_prefix(prefix) {
+            Ok(packed) => {
+                for (name, id) in packed {
+                    found.entry(name).or_insert(Some(RefValue::Id(id)));
+                }
+            }
+            Err(error) => failed(error)?,
         }
         let mut list = Vec::with_capacity(found.len());
         for (name, value) in found {
             let id = match value {
-                RefValue::Id(id) => Some(id),
-                RefValue::Symbolic(_) => self.get(&name)?,
+                Some(RefValue::Id(id)) => Some(id),
+                Some(RefValue::Symbolic(_)) => match self.get(&name) {
+                    Ok(id) => id,
+                    Err(error) => {
+                        failed(error)?;
+                        None
+                    }
+                },
+                None => None,
             };
             list.extend(id.map(|id| (name, id)));
         }

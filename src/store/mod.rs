@@ -87,6 +87,10 @@ impl Store {
     pub fn open(&self, id: Id) -> Result<Option<Reader>> {
         match self.read_file(id, &|path| self.disk.open(path))? {
             Some((file, path)) => Reader::new(file, id, path).map(Some),
+            None if id == TreeId::EMPTY.0 => {
+                let file = loose::encode(Kind::Tree, b"");
+                Reader::new(Box::new(io::Cursor::new(file)), id, self.path(id)).map(Some)
+            }
             None => Ok(None),
         }
     }

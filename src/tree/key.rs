@@ -164,6 +164,21 @@ fn is_ignorable(c: char) -> bool {
     matches!(c, '\u{200C}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{206A}'..='\u{206F}' | '\u{FEFF}')
 }
 
+/// The segment whose name is escaped though none of its characters is, and that name.
+const ODD: (&str, &str) = ("blob", "%62lob");
+
+/// How the names of the segments that start with `start` start, but for [`odd_name`].
+pub(super) fn escape_start(start: &str) -> String {
+    let mut name = String::new();
+    escape_characters(start, &mut name);
+    name
+}
+
+/// The name of the one segment that starts with `start` while its name does not.
+pub(super) fn odd_name(start: &str) -> Option<&'static str> {
+    ODD.0.starts_with(start).then_some(ODD.1)
+}
+
 /// Whether the character at this place of a segment is escaped in the segment's name.
 fn is_escaped(at: usize, c: char) -> bool {
     matches!(c, '%' | '~' | '\\' | '\0'..='\x1F' | '\x7F') || (at == 0 && c == '.') || is_ignorable(c)
@@ -171,10 +186,14 @@ fn is_escaped(at: usize, c: char) -> bool {
 
 /// Writes a segment's name in a tree.
 fn escape(segment: &str, out: &mut String) {
-    if segment == "blob" {
-        out.push_str("%62lob");
-        return;
+    if segment == ODD.0 {
+        out.push_str(ODD.1);
+    } else {
+        escape_characters(segment, out);
     }
+}
+
+fn escape_characters(segment: &str, out: &mut String) {
     for (at, c) in segment.char_indices() {
         if is_escaped(at, c) {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
@@ -191,7 +210,7 @@ fn escape(segment: &str, out: &mut String) {
 /// The segment that has this name in a tree; `None` when no segment has.
 fn unescape(name: &str) -> Option<Cow<'_, str>> {
     if !name.contains('%') {
-        let is_plain = !name.is_empty() && name != "blob" && !name.char_indices().any(|(at, c)| is_escaped(at, c));
+        let is_plain = !name.is_empty() && name != ODD.0 && !name.char_indices().any(|(at, c)| is_escaped(at, c));
         return is_plain.then_some(Cow::Borrowed(name));
     }
     let mut bytes = Vec::with_capacity(name.len());

@@ -1,7 +1,8 @@
 //! Listing: the children of one folder, and the documents of a range.
 
 use super::cursor::{Cursor, Step};
-use super::folder::Folder;
+use super::folder::{self, Folder};
+use super::key::{escape_start, odd_name};
 use super::{Document, Error, Key, Result, Tree};
 use crate::object::{Objects, TreeId};
 
@@ -109,24 +110,38 @@ pub struct Child {
 pub struct Children<'a, O: ?Sized> {
     objects: &'a O,
     cursor: Cursor<'a, O>,
+    /// How the names of the children start.
+    start: String,
+    /// A child to list first: one whose name does not start as its segment does.
+    odd: Option<Step>,
 }
 
 impl<'a, O: Objects + ?Sized> Children<'a, O> {
-    pub(super) fn open(objects: &'a O, folder: Option<TreeId>) -> Result<Self> {
-        let cursor = match folder {
-            Some(id) => Cursor::open(objects, id)?,
-            None => Cursor::nowhere(objects),
+    /// The children whose segments start with `start`.
+    pub(super) fn open(objects: &'a O, folder: Option<TreeId>, start: &str) -> Result<Self> {
+        let start = escape_start(start);
+        let Some(id) = folder else {
+            return Ok(Children { objects, cursor: Cursor::nowhere(objects), start, odd: None });
         };
-        Ok(Children { objects, cursor })
-    }
-
-    /// Goes on at the first child whose segment is not before this one-segment key. Only on a new listing.
-    pub fn seek(&mut self, segment: &Key) -> Result<()> {
-        self.cursor.seek(segment.names().next().unwrap_or_default().as_bytes())
+        let mut cursor = Cursor::open(objects, id)?;
+        let mut odd = None;
+        if !start.is_empty() {
+            // No name has a byte below the space, so this stands before the first name that starts so.
+            cursor.seek(format!("{start}\x01").as_bytes())?;
+            if let Some(name) = odd_name(&start) {
+                let found = folder::find(objects, id, name.as_bytes())?;
+                odd = found.map(|id| Step { name: name.into(), id, part: false });
+            }
+        }
+        Ok(Children { objects, cursor, start, odd })
     }
 
     fn step(&mut self) -> Result<Option<Child>> {
-        let Some(step) = self.cursor.next_child()? else { return Ok(None) };
+        let next = match self.odd.take() {
+            Some(step) => Some(step),
+            None => self.cursor.next_child()?.filter(|step| step.name.starts_with(self.start.as_bytes())),
+        };
+        let Some(step) = next else { return Ok(None) };
         let folder = Folder::load(self.objects, step.id)?;
         let mut path = String::new();
         push(&mut path, &step)?;

@@ -98,7 +98,12 @@ impl<'a, O: Objects + ?Sized> Tree<'a, O> {
 
     /// The children of a folder, in order. Empty when there is no such folder.
     pub fn children(&self, prefix: Option<&Key>) -> Result<Children<'a, O>> {
-        Children::open(self.objects, self.folder(prefix)?)
+        self.children_starting(prefix, "")
+    }
+
+    /// The children of a folder whose last segments start with `start`.
+    pub fn children_starting(&self, prefix: Option<&Key>, start: &str) -> Result<Children<'a, O>> {
+        Children::open(self.objects, self.folder(prefix)?, start)
     }
 
     /// The documents of a range, in the order of their keys.

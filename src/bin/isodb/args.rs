@@ -83,6 +83,11 @@ pub(crate) struct SyncArgs {
     pub(crate) no_sync: bool,
 }
 
+/// Reads a number on the command line, in words of its own where it is none.
+pub(crate) fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "it is not a number that can be used here".to_owned())
+}
+
 /// How records are printed.
 #[derive(Args, Debug, Clone, Copy)]
 pub(crate) struct ListArgs {

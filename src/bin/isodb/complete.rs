@@ -1,6 +1,6 @@
 //! Completion of what only the database knows: its refs and its keys.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use isodb::{Database, Key};
@@ -8,26 +8,27 @@ use isodb::{Database, Key};
 /// As many as a shell can usefully show.
 const LIMIT: usize = 500;
 
-/// The database that a completion is about: only what the environment says is known then.
+/// The database that the line which is being completed is about.
 fn database() -> Option<Database> {
     let global = crate::args::Global {
-        db: database_argument().map(Into::into),
-        directory: None,
+        db: option("--db").map(Into::into),
+        directory: option("-C").map(Into::into),
         color: crate::args::ColorChoice::Never,
         quiet: true,
     };
     crate::context::Context::new(global).database().ok()
 }
 
-/// The value of `--db` on the line that is being completed.
-fn database_argument() -> Option<String> {
-    let mut words = std::env::args().skip_while(|word| word != "--").skip(1);
+/// The value of an option on that line.
+fn option(name: &str) -> Option<OsString> {
+    let mut words = std::env::args_os().skip_while(|word| word != "--").skip(1);
     while let Some(word) = words.next() {
-        if word == "--db" {
+        if word == name {
             return words.next();
         }
-        if let Some(value) = word.strip_prefix("--db=") {
-            return Some(value.to_owned());
+        let value = word.to_str().and_then(|word| word.strip_prefix(name)?.strip_prefix('='));
+        if let Some(value) = value {
+            return Some(value.into());
         }
     }
     None
@@ -75,26 +76,12 @@ fn matching_keys(revision: &str, current: &str) -> Option<Vec<String>> {
     let tree = database.tree(database.resolve_tree(revision).ok()?);
     let (above, start) = current.rsplit_once('/').map_or((None, current), |(above, start)| (Some(above), start));
     let above: Option<Key> = above.map(str::parse).transpose().ok()?;
-    let mut children = tree.children(above.as_ref()).ok()?;
-    if let Ok(start) = start.parse::<Key>() {
-        children.seek(&start).ok()?;
-    }
+    let children = tree.children_starting(above.as_ref(), start).ok()?;
     let mut found = Vec::new();
-    for child in children.map_while(Result::ok).take(20 * LIMIT) {
-        if child.segment.starts_with(start) {
-            let key = above.as_ref().map_or(child.segment.clone(), |above| format!("{above}/{}", child.segment));
-            if child.document.is_some() {
-                found.push(key.clone());
-            }
-            if child.is_folder {
-                found.push(key + "/");
-            }
-        } else if !found.is_empty() {
-            break;
-        }
-        if found.len() >= LIMIT {
-            break;
-        }
+    for child in children.map_while(Result::ok).take(LIMIT) {
+        let key = above.as_ref().map_or(child.segment.clone(), |above| format!("{above}/{}", child.segment));
+        found.extend(child.document.map(|_| key.clone()));
+        found.extend(child.is_folder.then(|| key + "/"));
     }
     Some(found)
 }

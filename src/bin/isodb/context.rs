@@ -1,6 +1,7 @@
 //! Environment, home, clock and terminal, turned into plain values: the one place that asks for them.
 
-use std::io::IsTerminal;
+use std::ffi::OsString;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,20 +16,32 @@ use crate::time;
 /// What a command knows of the world around it.
 pub(crate) struct Context {
     global: Global,
-    /// Seconds since 1970; `SOURCE_DATE_EPOCH` where it is set.
-    now: i64,
 }
 
 /// A variable of the environment that is set and not empty.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+fn variable(name: &str) -> Result<Option<String>> {
+    let text = raw_variable(name).map(OsString::into_string).transpose();
+    Ok(text.map_err(|_| Failure::usage(format!("the variable {name} is not valid UTF-8")))?)
+}
+
+fn raw_variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 impl Context {
     pub(crate) fn new(global: Global) -> Context {
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let now = variable("SOURCE_DATE_EPOCH").and_then(|text| text.parse().ok()).unwrap_or(clock as i64);
-        Context { global, now }
+        Context { global }
+    }
+
+    /// Seconds since 1970; `SOURCE_DATE_EPOCH` where it is set.
+    fn now(&self) -> Result<i64> {
+        let Some(text) = variable("SOURCE_DATE_EPOCH")? else {
+            let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+            return Ok(i64::try_from(clock).unwrap_or(i64::MAX));
+        };
+        text.parse().ok().filter(|seconds| *seconds >= 0).ok_or_else(|| {
+            Failure::usage(format!("SOURCE_DATE_EPOCH is {text:?}, which is no number of seconds since 1970")).into()
+        })
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
@@ -46,7 +59,9 @@ impl Context {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
             ColorChoice::Auto => {
-                self.for_people() && variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|t| t != "dumb")
+                self.for_people()
+                    && raw_variable("NO_COLOR").is_none()
+                    && raw_variable("TERM").is_none_or(|term| term != "dumb")
             }
         }
     }
@@ -79,8 +94,7 @@ impl Context {
     }
 
     fn open(&self, disk: Arc<dyn Disk>) -> Result<Database> {
-        let given = self.global.db.clone().map(|path| self.path(&path)).or(variable("ISODB_DIR").map(PathBuf::from));
-        let root = match given {
+        let root = match self.given_database() {
             Some(dir) => {
                 let inside = dir.join(".isodb");
                 if disk.stat(&inside).is_ok() { inside } else { dir }
@@ -93,11 +107,17 @@ impl Context {
         Ok(Database::open(disk, &root)?)
     }
 
+    /// The directory that `--db` or else `$ISODB_DIR` names.
+    fn given_database(&self) -> Option<PathBuf> {
+        let given = self.global.db.clone().or_else(|| raw_variable("ISODB_DIR").map(PathBuf::from));
+        given.map(|path| self.path(&path))
+    }
+
     /// Where `init` makes a database: in `.isodb` of the directory, unless its own name says that it is one.
     pub(crate) fn new_database_path(&self, dir: Option<&Path>) -> Result<PathBuf> {
-        let chosen = match (dir, &self.global.db) {
+        let chosen = match (dir, self.given_database()) {
             (Some(dir), _) => self.path(dir),
-            (None, Some(db)) => return Ok(self.path(db)),
+            (None, Some(db)) => return Ok(db),
             (None, None) => self.directory()?,
         };
         Ok(if chosen.extension().is_some_and(|e| e == "isodb") || chosen.ends_with(".isodb") {
@@ -109,21 +129,29 @@ impl Context {
 
     /// The file of the user's own configuration.
     pub(crate) fn user_config_path(&self) -> Option<PathBuf> {
-        let base = variable("XDG_CONFIG_HOME").map(PathBuf::from);
-        let base = base.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".config")))?;
+        let base = raw_variable("XDG_CONFIG_HOME").map(PathBuf::from);
+        let base = base.or_else(|| raw_variable("HOME").map(|home| Path::new(&home).join(".config")))?;
         Some(base.join("isodb").join("config"))
     }
 
     /// The user's own configuration; empty where there is none.
     pub(crate) fn user_config(&self) -> Result<Config> {
-        let text = self.user_config_path().and_then(|path| std::fs::read_to_string(path).ok());
-        Ok(Config::parse(&text.unwrap_or_default())?)
+        let Some(path) = self.user_config_path() else { return Ok(Config::default()) };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                Config::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())).into())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
+            Err(error) => Err(Failure::system(format!("cannot read {}: {error}", path.display())).into()),
+        }
     }
 
     /// A person and a time from the environment: isodb's variables, then git's, then the configuration.
     fn person(&self, db: &Database, role: &str) -> Result<(Person, i64)> {
-        let from_environment =
-            |what: &str| variable(&format!("ISODB_{role}_{what}")).or_else(|| variable(&format!("GIT_{role}_{what}")));
+        let from_environment = |what: &str| match variable(&format!("ISODB_{role}_{what}")) {
+            Ok(None) => variable(&format!("GIT_{role}_{what}")),
+            found => found,
+        };
         let mut user = None;
         let mut setting = |name: &str| -> Result<Option<String>> {
             if let Some(value) = db.config().get(name) {
@@ -134,27 +162,27 @@ impl Context {
             }
             Ok(user.as_ref().and_then(|user| user.get(name)).map(str::to_owned))
         };
-        let name = match from_environment("NAME") {
+        let name = match from_environment("NAME")? {
             Some(name) => name,
             None => setting("user.name")?.filter(|name| !name.is_empty()).unwrap_or_else(login_name),
         };
-        let email = match from_environment("EMAIL") {
+        let email = match from_environment("EMAIL")? {
             Some(email) => email,
-            None => match setting("user.email")?.or_else(|| variable("EMAIL")) {
+            None => match setting("user.email")?.or(variable("EMAIL")?) {
                 Some(email) => email,
                 None => format!("{}@{}", login_name(), host_name()),
             },
         };
-        let time = match from_environment("DATE") {
+        let time = match from_environment("DATE")? {
             Some(text) => self.time(&text)?,
-            None => self.now,
+            None => self.now()?,
         };
         Ok((Person::new(&name, &email).map_err(|error| Failure::usage(error.to_string()))?, time))
     }
 
     /// A time as a user writes it.
     pub(crate) fn time(&self, text: &str) -> Result<i64> {
-        time::parse(text, self.now).ok_or_else(|| {
+        time::parse(text, self.now()?).ok_or_else(|| {
             Failure::usage(format!("{text:?} is not a time"))
                 .hint("write 2026-11-22T10:00:00Z, 2026-11-22, @1700000000 or \"2 hours ago\"")
                 .into()
@@ -213,8 +241,9 @@ impl Context {
 }
 
 fn login_name() -> String {
-    variable("USER")
-        .or_else(|| variable("LOGNAME"))
+    raw_variable("USER")
+        .or_else(|| raw_variable("LOGNAME"))
+        .and_then(|name| name.into_string().ok())
         .or_else(|| whoami::username().ok().filter(|name| !name.is_empty()))
         .unwrap_or_else(|| "unknown".into())
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use isodb::{Database, Error, Key, ObjectError, RefError, TreeError};
+use isodb::{Error, Key, ObjectError, RefError, TreeError};
 
 use crate::context::Context;
 
@@ -46,6 +46,11 @@ impl Failure {
         Failure::new(Status::No, "")
     }
 
+    /// The answer is no, and what about.
+    pub(crate) fn no_such(message: impl Into<String>) -> Failure {
+        Failure::new(Status::No, message)
+    }
+
     /// Damage was found and has been told of.
     pub(crate) fn damaged() -> Failure {
         Failure::new(Status::Damaged, "")
@@ -57,40 +62,52 @@ impl Failure {
     }
 }
 
+/// The change of one line of many could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {source}")]
+pub(crate) struct LineError {
+    pub(crate) line: u64,
+    pub(crate) source: Error,
+}
+
 /// Tells of an error on stderr and answers the exit status.
 pub(crate) fn report(context: &Context, error: &anyhow::Error) -> u8 {
     if is_closed_pipe(error) {
         return Status::Done as u8;
     }
     let (status, hint) = explain(context, error);
-    let text = message(error);
+    tell(&error.to_string(), hint.as_deref());
+    status as u8
+}
+
+/// Says what is wrong, unless that is nothing, and what helps.
+pub(crate) fn tell(text: &str, hint: Option<&str>) {
     if !text.is_empty() {
-        say(&format!("error: {text}"));
+        say(&format!("error: {}", without_code(text)));
     }
     if let Some(hint) = hint {
         say(&format!("hint: {hint}"));
     }
-    status as u8
 }
 
-/// Writes a line to stderr; that it may be closed is no reason to end otherwise.
+/// A text without the number that the system's errors end in.
+fn without_code(text: &str) -> String {
+    match text.split_once(" (os error ").and_then(|(before, after)| Some((before, after.split_once(')')?.1))) {
+        Some((before, after)) => before.to_owned() + after,
+        None => text.to_owned(),
+    }
+}
+
+/// Writes a line to stderr, and it stays one line whatever a name in it holds. That stderr may be closed is no reason
+/// to end otherwise.
 pub(crate) fn say(line: &str) {
-    let _ = io::Write::write_all(&mut io::stderr().lock(), format!("{line}\n").as_bytes());
-}
-
-/// One sentence on one line, whatever a name in it holds.
-fn message(error: &anyhow::Error) -> String {
-    error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).chain(['\n']).collect();
+    let _ = io::Write::write_all(&mut io::stderr().lock(), line.as_bytes());
 }
 
 /// Whether the reader of stdout went away, which ends a command as it should.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| match cause.downcast_ref::<ObjectError>() {
-        Some(ObjectError::Io { path, source }) => {
-            path.as_os_str() == "(output)" && source.kind() == io::ErrorKind::BrokenPipe
-        }
-        _ => cause.downcast_ref::<OutputError>().is_some_and(|error| error.0.kind() == io::ErrorKind::BrokenPipe),
-    })
+    error.downcast_ref::<OutputError>().is_some_and(|error| error.0.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// stdout failed.
@@ -104,6 +121,9 @@ fn explain(context: &Context, error: &anyhow::Error) -> (Status, Option<String>)
     }
     if let Some(error) = error.downcast_ref::<Error>() {
         return of_database(context, error);
+    }
+    if let Some(error) = error.downcast_ref::<LineError>() {
+        return of_database(context, &error.source);
     }
     if let Some(error) = error.downcast_ref::<ObjectError>() {
         return of_object(error);
@@ -126,8 +146,7 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
         Error::Object(error) => of_object(error),
         Error::Ref(error) => of_ref(error),
         Error::Tree(error) => of_tree(error),
-        Error::Key(_) | Error::Invalid(_) | Error::Config(_) => (Status::Usage, None),
-        Error::Line { .. } => (Status::Usage, hint("nothing of this input was stored, unless --each was given")),
+        Error::Key(_) | Error::Invalid(_) | Error::Config(_) | Error::Line { .. } => (Status::Usage, None),
         Error::NotFound(_) => (Status::Usage, hint("`isodb init` makes one here; --db DIR names one elsewhere")),
         Error::NotADatabase { reason, .. } if reason.contains("isodb.format") => (
             Status::Usage,
@@ -136,11 +155,13 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
         Error::NotADatabase { .. } => (Status::Usage, hint("`isodb init DIR` makes one")),
         Error::UnknownFormat { .. } => (Status::Usage, hint("a newer version of isodb may know it")),
         Error::NoCommit(_) => (Status::No, hint("`isodb put KEY` makes the first commit")),
-        Error::NoRevision { .. } => {
-            (Status::No, hint("`isodb ref list` shows the refs, `isodb log --oneline` the commits"))
-        }
-        Error::BadRevision { .. } | Error::Ambiguous { .. } => (Status::Usage, None),
-        Error::NoDocument(key) | Error::NothingBelow(key) => (Status::No, similar(context, key)),
+        Error::NoRevision { text, .. } => (
+            Status::No,
+            similar_ref(context, text)
+                .or_else(|| hint("`isodb ref list` shows the refs, `isodb log --oneline` the commits")),
+        ),
+        Error::BadRevision { .. } | Error::WrongKind { .. } | Error::Ambiguous { .. } => (Status::Usage, None),
+        Error::NoDocument(key) | Error::NothingBelow(key) => (Status::No, similar_key(context, key)),
         Error::Unexpected { .. } => (Status::Expectation, hint("read it again with `isodb get`, and decide anew")),
         Error::NotDurable { .. } => {
             (Status::System, hint("everybody sees the change all the same; look after the disk before you rely on it"))
@@ -152,7 +173,7 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
 
 fn of_object(error: &ObjectError) -> (Status, Option<String>) {
     match error {
-        ObjectError::Damaged { .. } | ObjectError::Missing { .. } => {
+        ObjectError::Damaged { .. } | ObjectError::Missing { .. } | ObjectError::WrongKind { .. } => {
             (Status::Damaged, Some("`isodb fsck` tells what else is damaged".into()))
         }
         ObjectError::Io { source, .. } => (Status::System, of_io(source)),
@@ -192,27 +213,34 @@ fn of_io(error: &io::Error) -> Option<String> {
     }
 }
 
-/// The keys beside one that is not there, when one is much like it.
-fn similar(context: &Context, key: &Key) -> Option<String> {
+/// The one of some names that a wrong one was most likely meant to be: much alike, or one slip of the fingers away.
+pub(crate) fn most_similar(wrong: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    let likeness = |name: &str| match strsim::osa_distance(wrong, name) {
+        1 if name.len() > 2 => 1.0,
+        _ => strsim::jaro_winkler(wrong, name),
+    };
+    let alike = names.filter(|name| name != wrong).map(|name| (likeness(&name), name));
+    alike.filter(|(likeness, _)| *likeness > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}
+
+/// The key beside one that is not there that is most like it.
+fn similar_key(context: &Context, key: &Key) -> Option<String> {
     let database = context.database().ok()?;
-    let best = most_similar(&database, key)?;
+    let tree = database.tree_of(database.head().ok()?.1).ok()?;
+    let text = key.text();
+    let (above, segment) = text.rsplit_once('/').map_or((None, text.as_ref()), |(above, s)| (Some(above), s));
+    let folder: Option<Key> = above.and_then(|above| above.parse().ok());
+    let children = tree.children(folder.as_ref()).ok()?.take(2000);
+    let best = most_similar(segment, children.map_while(Result::ok).map(|child| child.segment))?;
+    let best = above.map_or(best.clone(), |above| format!("{above}/{best}"));
     Some(format!("did you mean {best:?}?"))
 }
 
-fn most_similar(database: &Database, key: &Key) -> Option<String> {
-    let (_, head) = database.head().ok()?;
-    let tree = database.tree_of(head).ok()?;
-    let text = key.text();
-    let (above, segment) = text.rsplit_once('/').map_or((None, text.as_ref()), |(a, s)| (Some(a), s));
-    let above: Option<Key> = above.and_then(|above| above.parse().ok());
-    let mut best: Option<(f64, String)> = None;
-    for child in tree.children(above.as_ref()).ok()?.take(2000) {
-        let child = child.ok()?;
-        let likeness = strsim::jaro_winkler(segment, &child.segment);
-        if likeness > 0.8 && best.as_ref().is_none_or(|(b, _)| likeness > *b) {
-            best = Some((likeness, child.segment));
-        }
-    }
-    let (_, segment) = best?;
-    Some(above.map_or(segment.clone(), |above| format!("{above}/{segment}")))
+/// The ref that is most like the name that a revision starts with.
+fn similar_ref(context: &Context, revision: &str) -> Option<String> {
+    let name = revision.split(['~', '^', ':', '@']).next()?;
+    let refs = context.database().ok()?.refs().list("refs/").ok()?;
+    let full = name.starts_with("refs/");
+    let names = refs.iter().map(|(known, _)| if full { known.as_str() } else { known.short() }.to_owned());
+    most_similar(name, names.chain(["HEAD".to_owned()])).map(|best| format!("did you mean {best:?}?"))
 }

@@ -4,10 +4,13 @@ mod args;
 mod commands;
 mod complete;
 mod context;
+mod document;
 mod error;
 mod graph;
 mod help;
+mod input;
 mod output;
+mod parsing;
 mod people;
 mod progress;
 mod time;
@@ -25,7 +28,7 @@ fn main() -> ExitCode {
     }
     let cli = match parse() {
         Ok(cli) => cli,
-        Err(error) => return finish_parsing(&error),
+        Err(error) => return parsing::report(&error),
     };
     let context = Context::new(cli.global);
     let ended = commands::run(&context, cli.command);
@@ -39,10 +42,4 @@ fn parse() -> Result<Cli, clap::Error> {
     let mut command = help::command();
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))
-}
-
-/// Help and version are answers; anything else is a wrong command line. A closed pipe is nobody's error.
-fn finish_parsing(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
-    ExitCode::from(if error.use_stderr() { error::Status::Usage as u8 } else { error::Status::Done as u8 })
 }

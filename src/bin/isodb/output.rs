@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 use anyhow::Result;
-use isodb::{Id, ObjectError};
+use isodb::{Id, ObjectError, Reader};
 use serde::Serialize;
 
 use crate::args::ListArgs;
@@ -16,7 +16,7 @@ pub(crate) struct Output {
     out: BufWriter<StdoutLock<'static>>,
     end: u8,
     quotes: bool,
-    short_ids: bool,
+    people: bool,
     color: bool,
 }
 
@@ -27,7 +27,7 @@ impl Output {
             out: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
             end: b'\n',
             quotes: true,
-            short_ids: context.for_people(),
+            people: context.for_people(),
             color: context.with_color(),
         }
     }
@@ -56,8 +56,8 @@ impl Output {
     }
 
     /// An object's body, piece by piece.
-    pub(crate) fn body(&mut self, reader: &mut isodb::Reader) -> Result<(), ObjectError> {
-        reader.copy_to(&mut self.out)
+    pub(crate) fn body(&mut self, reader: &mut Reader) -> Result<()> {
+        reader.copy_to(&mut self.out).map_err(to_output)
     }
 
     /// For writers that need one.
@@ -73,7 +73,12 @@ impl Output {
     /// An id: whole for scripts, short for people.
     pub(crate) fn id(&self, id: impl Into<Id>) -> String {
         let id = id.into();
-        if self.short_ids { id.short() } else { id.to_string() }
+        if self.people { id.short() } else { id.to_string() }
+    }
+
+    /// A number in a column, which is as wide as it needs to be for scripts, and wide enough for most for people.
+    pub(crate) fn column(&self, text: &str) -> String {
+        if self.people { format!("{text:>8}") } else { text.to_owned() }
     }
 
     /// Text in a colour, where there are colours. `code` is the SGR parameter: 31 red, 32 green, 33 yellow, 36 cyan.
@@ -92,11 +97,21 @@ impl Output {
     }
 }
 
+/// An error of copying an object to stdout: one of stdout where it was that which failed.
+pub(crate) fn to_output(error: ObjectError) -> anyhow::Error {
+    match error {
+        ObjectError::Io { path, source } if path.as_os_str() == "(output)" => OutputError(source).into(),
+        error => error.into(),
+    }
+}
+
 /// A key for a line of text: in JSON quoting where it has a control character, or could be taken for a quoted one.
 pub(crate) fn quoted(key: &str) -> Cow<'_, str> {
-    if key.starts_with('"') || key.chars().any(char::is_control) {
-        Cow::Owned(serde_json::to_string(key).expect("text is JSON"))
-    } else {
-        Cow::Borrowed(key)
+    if !key.starts_with('"') && !key.chars().any(char::is_control) {
+        return Cow::Borrowed(key);
     }
+    let json = serde_json::to_string(key).expect("text is JSON");
+    // JSON escapes only those control characters that are below the space.
+    let escaped = json.chars().map(|c| if c.is_control() { format!("\\u{:04x}", u32::from(c)) } else { c.into() });
+    Cow::Owned(escaped.collect())
 }

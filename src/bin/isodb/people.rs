@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use isodb::{BlobId, Change, Commit, CommitId, Database, GitTree, Ident, Objects};
+use isodb::{BlobId, Change, Commit, CommitId, Database, Ident, Objects};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -48,15 +48,6 @@ pub(crate) fn commit_json(id: CommitId, commit: &Commit) -> Value {
         "commit": id.to_string(), "tree": commit.tree.to_string(), "parents": parents,
         "author": person(&commit.author), "committer": person(&commit.committer), "message": commit.message_text(),
     })
-}
-
-/// A tree's entries, a line each, as git shows them.
-pub(crate) fn tree_lines(tree: &GitTree) -> Vec<String> {
-    let line = |entry: isodb::EntryRef<'_>| {
-        let name = String::from_utf8_lossy(entry.name);
-        format!("{} {} {}\t{}", entry.mode.padded(), entry.mode.kind(), entry.id, crate::output::quoted(&name))
-    };
-    tree.iter().map(line).collect()
 }
 
 /// The letter for a change: added, changed or removed.
@@ -175,7 +166,8 @@ fn compare_fields(out: &Output, path: &str, old: Option<&RawValue>, new: Option<
     if old.map(RawValue::get) == new.map(RawValue::get) {
         return;
     }
-    if let (Some(a), Some(b)) = (old.and_then(fields), new.and_then(fields)) {
+    let of_one_kind = old.map(|old| old.get().as_bytes()[0]) == new.map(|new| new.get().as_bytes()[0]);
+    if let (true, Some(a), Some(b)) = (of_one_kind, old.and_then(fields), new.and_then(fields)) {
         // In the order of the old document, then what is new in the order of the new one.
         let mut seen = BTreeSet::new();
         let ordered: Vec<&String> =

@@ -47,6 +47,7 @@ fn ranges_of_a_large_folder_in_conflict() {
     let state = State::of(documents);
     for from in ["!", "-", "a", "blob", "item-000", "item-1", "item-250", "item-499", "z"] {
         state.check_children(Some("f"), Some(from));
+        state.check_children(Some("f"), Some(&from[..1]));
         state.check_documents([Some("f"), Some(&format!("f/{from}")), None]);
         state.check_get(&format!("f/{from}"));
     }

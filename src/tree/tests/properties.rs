@@ -25,6 +25,9 @@ fn check_all(state: &State, keys: &[String]) {
     for text in keys {
         let (folder, segment) =
             text.rsplit_once('/').map_or((None, text.as_str()), |(folder, last)| (Some(folder), last));
+        for (at, c) in segment.char_indices().take(4) {
+            state.check_children(folder, Some(&segment[..at + c.len_utf8()]));
+        }
         state.check_children(folder, Some(segment));
         state.check_children(Some(text), None);
     }

@@ -102,21 +102,22 @@ impl State {
         }
     }
 
-    /// Sees that the children of a folder are the model's, from the one that `from` names on.
-    pub(super) fn check_children(&self, folder: Option<&str>, from: Option<&str>) {
+    /// Sees that the children of a folder are the model's, all or those that start so.
+    pub(super) fn check_children(&self, folder: Option<&str>, start: Option<&str>) {
         let below = folder.map(|folder| format!("{folder}/")).unwrap_or_default();
         let rests: Vec<&str> = self.documents.keys().filter_map(|text| text.strip_prefix(below.as_str())).collect();
         let mut segments: Vec<&str> = rests.iter().map(|rest| rest.split('/').next().unwrap()).collect();
-        segments.retain(|segment| from.is_none_or(|from| model::order(segment) >= model::order(from)));
+        segments.retain(|segment| start.is_none_or(|start| segment.starts_with(start)));
         segments.sort_by_cached_key(|segment| model::order(segment));
         segments.dedup();
-        let mut children = self.tree().children(folder.map(key).as_ref()).unwrap();
-        if let Some(from) = from {
-            children.seek(&key(from)).unwrap();
-        }
-        let children: Vec<_> = children.map(Result::unwrap).collect();
+        let tree = self.tree();
+        let children = match start {
+            Some(start) => tree.children_starting(folder.map(key).as_ref(), start),
+            None => tree.children(folder.map(key).as_ref()),
+        };
+        let children: Vec<_> = children.unwrap().map(Result::unwrap).collect();
         let found: Vec<&str> = children.iter().map(|child| child.segment.as_str()).collect();
-        assert_eq!(found, segments, "{folder:?} from {from:?}");
+        assert_eq!(found, segments, "{folder:?} from {start:?}");
         for child in children {
             let path = format!("{below}{}", child.segment);
             let inner = format!("{path}/");

@@ -1,3 +1,51 @@
-//! The commands, spawned.
+//! The commands, spawned: a file for each group of them, and for what all of them promise.
 
-mod first;
+mod apply;
+mod cat_object;
+mod completions;
+mod config;
+mod diff;
+mod discovery;
+mod errors;
+mod fsck;
+mod get;
+mod help;
+mod identity;
+mod init;
+mod keys;
+mod log;
+mod ls;
+mod names;
+mod objects;
+mod output;
+mod put;
+mod restore;
+mod revisions;
+mod rm;
+mod show;
+
+use crate::support::Ran;
+
+/// Asserts that a command ended with this status, said nothing on stdout, and gave one sentence with these words and
+/// at most one hint.
+#[track_caller]
+fn refused(ran: Ran, status: i32, words: &str) -> Ran {
+    let ran = ran.status(status);
+    assert_eq!(ran.text(), "", "an error is not an answer");
+    sentence(ran, words)
+}
+
+/// Asserts that stderr is one sentence with these words, and at most one hint.
+#[track_caller]
+fn sentence(ran: Ran, words: &str) -> Ran {
+    let stderr = ran.stderr();
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert!(matches!(lines.len(), 1 | 2), "one sentence and one hint at most: {stderr}");
+    assert!(lines[0].starts_with("error: ") && lines[0].contains(words), "{words:?} is not in {stderr}");
+    assert!(lines.get(1).is_none_or(|hint| hint.starts_with("hint: ")), "{stderr}");
+    for internal in ["Error", "Some(", "None", "Ok(", "::", "panicked", "os error"] {
+        assert!(!stderr.contains(internal), "{internal} is the program's own word: {stderr}");
+    }
+    assert!(!stderr.chars().any(|c| c.is_control() && c != '\n'), "{stderr:?}");
+    ran
+}

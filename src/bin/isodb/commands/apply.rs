@@ -1,23 +1,25 @@
 //! `isodb apply`: many changes as one commit, or as one each.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::io::{BufReader, Read};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use isodb::{BlobId, Changeset, CommitInfo, Database, Kind, NdjsonLine, NdjsonReader, Objects};
+use isodb::{BlobId, Changeset, CommitInfo, Database, Error, Expect, Kind, NdjsonLine, NdjsonReader, Objects, Outcome};
+use serde_json::json;
 
 use crate::args::{CommitArgs, OnArgs};
 use crate::context::Context;
-use crate::error::Failure;
+use crate::error::{Failure, LineError};
+use crate::input::Input;
 use crate::output::{Output, quoted};
 use crate::progress::Progress;
 
-/// Make the changes that FILE or stdin lists, one JSON object a line, as one commit, and print its id
+/// Make many changes, listed as NDJSON, as one commit
 ///
-/// A line is {"key":K,"value":JSON}, {"key":K,"text":S}, {"key":K,"base64":S} or {"key":K,"delete":true}; with
-/// "if":ID or "if":"none" it holds only if the key has that content before. A value is stored as it stands, byte for
-/// byte. A bad line is named by its number, and nothing is stored. Of several lines for one key the last counts.
+/// FILE or stdin has one JSON object a line, and the commit's id is printed. A line is {"key":K,"value":JSON},
+/// {"key":K,"text":S}, {"key":K,"base64":S} or {"key":K,"delete":true}; with "if":ID or "if":"none" it holds only if the
+/// key has that content before. A value is stored as it stands, byte for byte. A bad line is named by its number, and
+/// nothing is stored. Of several lines for one key the last counts.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb apply records.ndjson
@@ -31,8 +33,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["on", "expect"])]
     each: bool,
     /// With --each: wait for the disk only after every N lines; an id is printed when its commit is durable
-    #[arg(long, value_name = "N", requires = "each", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
-    sync_every: u64,
+    #[arg(long, value_name = "N", requires = "each", default_value = "1", value_parser = at_least_one)]
+    sync_every: usize,
     #[command(flatten)]
     commit: CommitArgs,
     #[command(flatten)]
@@ -42,16 +44,23 @@ pub(crate) struct Args {
     json: bool,
 }
 
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match crate::args::number(text)? {
+        0 => Err("it must be at least 1".into()),
+        number => Ok(number),
+    }
+}
+
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database_to_write(args.commit.sync)?;
-    let source = open(context, &args)?;
-    let mut lines = NdjsonReader::new(source);
+    let source = Input::open(context, args.file.as_deref())?.source;
+    let mut lines = NdjsonReader::new(BufReader::with_capacity(1 << 16, source));
     let mut progress = Progress::new(context, "lines");
     if args.each {
         return each(context, &args, &db, &mut lines, &mut progress);
     }
     let mut changes = Changeset::new();
-    while let Some(line) = lines.next_change()? {
+    while let Some(line) = lines.next_change().map_err(|error| bad_line(error, "nothing of this input was stored"))? {
         progress.set(line.number, None);
         add(&db, &mut changes, line)?;
     }
@@ -61,21 +70,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     super::print_outcome(context, outcome, args.json)
 }
 
-fn open(context: &Context, args: &Args) -> Result<Box<dyn BufRead>> {
-    match &args.file {
-        Some(path) if path.as_os_str() != "-" => {
-            let path = context.path(path);
-            let file = File::open(&path).map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))?;
-            Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
-        }
-        given => {
-            if given.is_none() && io::stdin().is_terminal() {
-                return Err(Failure::usage("there are no changes: stdin is a terminal")
-                    .hint("name a FILE, pipe something in, or give - to type them")
-                    .into());
-            }
-            Ok(Box::new(io::stdin().lock()))
-        }
+/// The error of a line, with what became of the other lines.
+fn bad_line(error: Error, hint: &str) -> anyhow::Error {
+    match error {
+        Error::Line { .. } => Failure::usage(error.to_string()).hint(hint).into(),
+        error => error.into(),
     }
 }
 
@@ -96,19 +95,21 @@ fn each(
     context: &Context,
     args: &Args,
     db: &Database,
-    lines: &mut NdjsonReader<Box<dyn BufRead>>,
+    lines: &mut NdjsonReader<BufReader<Box<dyn Read>>>,
     progress: &mut Progress,
 ) -> Result<()> {
     let mut out = Output::new(context);
+    let target = context.target(&args.commit)?;
     loop {
         let mut batch: Vec<(Changeset, CommitInfo)> = Vec::new();
-        let mut bad_line = None;
-        while (batch.len() as u64) < args.sync_every {
+        let mut numbers = Vec::new();
+        let mut failed = None;
+        while batch.len() < args.sync_every {
             let line = match lines.next_change() {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
                 Err(error) => {
-                    bad_line = Some(error);
+                    failed = Some(error);
                     break;
                 }
             };
@@ -117,27 +118,33 @@ fn each(
             let message = format!("{verb} {}", quoted(&line.key.text()));
             let info = context.commit_info(db, &args.commit, message)?;
             let mut changes = Changeset::new();
+            numbers.push(line.number);
             add(db, &mut changes, line)?;
             batch.push((changes, info));
         }
-        let is_last = (batch.len() as u64) < args.sync_every;
+        let is_last = batch.len() < args.sync_every;
         let changes: Vec<_> = batch.iter().map(|(changes, info)| (changes, info)).collect();
-        let expect = isodb::Expect::Any;
-        let series = db.commit_series(&context.target(&args.commit)?, expect, &changes)?;
-        for outcome in series.outcomes {
-            let id = outcome.head.map(|id| id.to_string());
-            if args.json {
-                out.json(&serde_json::json!({"commit": id, "new": outcome.is_new}))?;
-            } else {
-                out.record(&id.unwrap_or_default())?;
-            }
+        let series = db.commit_series(&target, Expect::Any, &changes)?;
+        for outcome in &series.outcomes {
+            print(&mut out, outcome, args.json)?;
         }
         out.flush()?;
-        if let Some(error) = series.failed.or(bad_line) {
-            return Err(error.into());
+        if let Some(error) = series.failed {
+            return Err(LineError { line: numbers[series.outcomes.len()], source: error }.into());
+        }
+        if let Some(error) = failed {
+            return Err(bad_line(error, "the lines before it are stored"));
         }
         if is_last {
             return out.finish();
         }
     }
+}
+
+fn print(out: &mut Output, outcome: &Outcome, as_json: bool) -> Result<()> {
+    let id = outcome.head.map(|id| id.to_string());
+    if as_json {
+        return out.json(&json!({"commit": id, "new": outcome.is_new}));
+    }
+    out.record(&outcome.head.map(|id| out.id(id)).unwrap_or_default())
 }

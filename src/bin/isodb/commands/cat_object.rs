@@ -1,23 +1,22 @@
 //! `isodb cat-object`: raw objects.
 
-use std::io::{self, BufRead, BufReader};
-
 use anyhow::Result;
-use isodb::{CommitId, Database, Error, Id, Kind, ObjectError, Objects, TreeId, encode_header};
+use isodb::{Database, Error, Id, Kind, ObjectError, Objects, Reader, TreeId, encode_header};
 use serde_json::json;
 
 use crate::args::ListArgs;
 use crate::complete;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::input::Records;
 use crate::output::Output;
-use crate::people;
 
-/// Print an object's body, or what it is
+/// Print an object, or what it is
 ///
-/// With --batch, revisions are read from stdin, one a line (-z: each ended by NUL), and each is answered by a line
-/// `ID KIND SIZE`, the body and a newline, or by a line `REVISION missing`, as `git cat-file --batch` does;
-/// --batch-check prints the line alone.
+/// With --batch, revisions are read from stdin, one a line, and each is answered by a line `ID KIND SIZE`, the body and
+/// a newline, or by a line `REVISION missing`, as `git cat-file --batch` does; --batch-check prints the line alone. With
+/// -z, revisions and answers end in NUL. --json prints {"id","kind","size"} in place of lines, and no body but
+/// --batch's.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb cat-object -p HEAD
@@ -61,7 +60,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     if args.all {
         for id in db.store().ids()? {
             if let Some((kind, size)) = db.store().header(id)? {
-                line(&mut out, args.list, id, kind, size)?;
+                line(&mut out, args.list.json, id, kind, size)?;
             }
         }
         return out.finish();
@@ -70,31 +69,22 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         return batch(&db, out, &args);
     }
     let revision = args.revision.as_deref().unwrap_or("HEAD");
-    let id = match db.resolve(revision) {
-        Err(Error::NoRevision { .. } | Error::NoDocument(_) | Error::NoCommit(_)) if args.exists => {
-            return Err(Failure::no().into());
-        }
-        other => other?,
-    };
-    let Some(mut reader) = open(&db, id)? else {
-        return Err(if args.exists { Failure::no().into() } else { ObjectError::Missing { id, kind: None }.into() });
-    };
-    let (kind, size) = (reader.kind(), reader.size());
     if args.exists {
-    } else if args.list.json {
-        line(&mut out, args.list, id, kind, size)?;
+        return if find(&db, revision)?.is_some() { Ok(()) } else { Err(Failure::no().into()) };
+    }
+    let id = db.resolve(revision)?;
+    let mut reader = db.store().open(id)?.ok_or(ObjectError::Missing { id, kind: None })?;
+    let (kind, size) = (reader.kind(), reader.size());
+    if args.list.json {
+        line(&mut out, args.list.json, id, kind, size)?;
     } else if args.kind {
         out.record(kind.name())?;
     } else if args.size {
         out.record(&size.to_string())?;
     } else if args.pretty && kind == Kind::Tree {
-        for text in people::tree_lines(&db.store().tree(TreeId(id))?) {
-            out.record(&text)?;
-        }
+        super::ls_tree::print(&db, &mut out, TreeId(id), false, false)?;
     } else if args.pretty && kind == Kind::Commit {
-        let text = folded(&db.store().require(id, Kind::Commit)?);
-        db.store().commit(CommitId(id))?;
-        out.bytes(text.as_bytes())?;
+        out.bytes(folded(&db.store().require(id, Kind::Commit)?).as_bytes())?;
     } else {
         if args.raw {
             out.bytes(&encode_header(kind, size))?;
@@ -104,9 +94,21 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     out.finish()
 }
 
-/// An object to read; the empty tree is there even where nobody has stored it.
-fn open(db: &Database, id: Id) -> Result<Option<isodb::Reader>> {
-    Ok(db.store().open(id)?)
+/// The object that a revision names, to read; `None` where it names none.
+fn find(db: &Database, revision: &str) -> Result<Option<(Id, Reader)>> {
+    let id = match db.resolve(revision) {
+        Ok(id) => id,
+        Err(
+            Error::NoRevision { .. }
+            | Error::BadRevision { .. }
+            | Error::WrongKind { .. }
+            | Error::NoDocument(_)
+            | Error::NoCommit(_)
+            | Error::Key(_),
+        ) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(db.store().open(id)?.map(|reader| (id, reader)))
 }
 
 /// A commit's text with its long headers (signatures) cut to their first line.
@@ -130,8 +132,9 @@ fn folded(body: &[u8]) -> String {
     shown + message
 }
 
-fn line(out: &mut Output, list: ListArgs, id: Id, kind: Kind, size: u64) -> Result<()> {
-    if list.json {
+/// Prints what an object is.
+pub(super) fn line(out: &mut Output, json: bool, id: Id, kind: Kind, size: u64) -> Result<()> {
+    if json {
         out.json(&json!({"id": id.to_string(), "kind": kind.name(), "size": size}))
     } else {
         out.record(&format!("{id} {kind} {size}"))
@@ -139,40 +142,35 @@ fn line(out: &mut Output, list: ListArgs, id: Id, kind: Kind, size: u64) -> Resu
 }
 
 fn batch(db: &Database, mut out: Output, args: &Args) -> Result<()> {
-    let mut source = BufReader::with_capacity(1 << 16, io::stdin().lock());
-    let end = if args.list.null { b'\0' } else { b'\n' };
-    let mut bytes = Vec::new();
-    loop {
-        bytes.clear();
-        if source.read_until(end, &mut bytes)? == 0 {
-            return out.finish();
-        }
-        if bytes.last() == Some(&end) {
-            bytes.pop();
-        }
-        let text = String::from_utf8_lossy(&bytes);
-        let found = match db.resolve(&text) {
-            Ok(id) => open(db, id)?.map(|reader| (id, reader)),
-            Err(Error::Object(error @ ObjectError::Io { .. })) => return Err(error.into()),
-            Err(Error::Ambiguous { .. }) => {
-                out.record(&format!("{text} ambiguous"))?;
-                continue;
-            }
-            Err(_) => None,
-        };
-        match found {
-            Some((id, mut reader)) => {
-                line(&mut out, args.list, id, reader.kind(), reader.size())?;
+    let mut records = Records::new(args.list.null);
+    while let Some(record) = records.next()? {
+        let text = String::from_utf8_lossy(record);
+        match find(db, &text) {
+            Ok(Some((id, mut reader))) => {
+                line(&mut out, args.list.json, id, reader.kind(), reader.size())?;
                 if args.batch {
                     out.body(&mut reader)?;
                     out.record("")?;
                 }
             }
-            None if args.list.json => out.json(&json!({"revision": text, "missing": true}))?,
-            None => out.record(&format!("{text} missing"))?,
+            Ok(None) => unanswered(&mut out, args.list, &text, "missing")?,
+            Err(error) if matches!(error.downcast_ref(), Some(Error::Ambiguous { .. })) => {
+                unanswered(&mut out, args.list, &text, "ambiguous")?;
+            }
+            Err(error) => return Err(error),
         }
-        if source.buffer().is_empty() {
+        if records.is_waiting() {
             out.flush()?;
         }
+    }
+    out.finish()
+}
+
+/// The answer to a revision that names no object, or several.
+fn unanswered(out: &mut Output, list: ListArgs, revision: &str, why: &str) -> Result<()> {
+    if list.json {
+        out.json(&json!({"revision": revision, why: true}))
+    } else {
+        out.record(&format!("{revision} {why}"))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap_complete::env::Shells;
 
 use crate::context::Context;
@@ -10,7 +10,9 @@ use crate::error::Failure;
 use crate::help;
 use crate::output::Output;
 
-/// Print the script that teaches a shell to complete isodb's commands, options, refs and keys
+/// Print a completion script, manual pages or the reference
+///
+/// The script teaches a shell to complete isodb's commands and options, and the refs and keys of the database at hand.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb completions bash >> ~/.bash_completion
@@ -49,21 +51,28 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 fn man(dir: &Path) -> Result<()> {
-    let write = |name: &str, command: clap::Command| -> Result<()> {
-        let path = dir.join(format!("{name}.1"));
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command).render(&mut page)?;
-        std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
-    };
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    std::fs::create_dir_all(dir).map_err(|error| Failure::system(format!("cannot make {}: {error}", dir.display())))?;
     let mut command = <crate::args::Cli as clap::CommandFactory>::command();
     command.build();
-    for sub in command.get_subcommands() {
-        let name = format!("isodb-{}", sub.get_name());
-        // A page's name has no space, and clap wants names that live as long as the program.
-        write(&name, sub.clone().name(String::leak(name.clone()).to_owned()))?;
+    pages(dir, &command, "isodb")
+}
+
+/// The manual page of a command, and those of the commands below it.
+fn pages(dir: &Path, command: &clap::Command, name: &str) -> Result<()> {
+    for sub in commands_below(command) {
+        pages(dir, sub, &format!("{name}-{}", sub.get_name()))?;
     }
-    write("isodb", command)
+    let path = dir.join(format!("{name}.1"));
+    let write = || {
+        // The parser's library wants names that live as long as the program.
+        let command = command.clone().name(String::leak(name.to_owned()).to_owned());
+        clap_mangen::Man::new(command).render(&mut std::fs::File::create(&path)?)
+    };
+    Ok(write().map_err(|error| Failure::system(format!("cannot write {}: {error}", path.display())))?)
+}
+
+fn commands_below(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    command.get_subcommands().filter(|sub| sub.get_name() != "help")
 }
 
 /// The reference page: every command's help, in the order of the groups.
@@ -77,7 +86,7 @@ fn markdown() -> String {
     for (group, names) in help::GROUPS {
         text += &format!("\n## {group}\n");
         for name in names {
-            if let Some(sub) = command.find_subcommand_mut(name) {
+            if let Some(sub) = command.find_subcommand(name) {
                 section(&mut text, sub, &format!("isodb {name}"));
             }
         }
@@ -85,14 +94,11 @@ fn markdown() -> String {
     text
 }
 
-fn section(text: &mut String, command: &mut clap::Command, title: &str) {
+fn section(text: &mut String, command: &clap::Command, title: &str) {
     let help = command.clone().term_width(100).render_long_help().to_string();
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
     *text += &format!("\n### {title}\n\n```text\n{}\n```\n", lines.join("\n"));
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    for name in names.iter().filter(|name| *name != "help") {
-        if let Some(sub) = command.find_subcommand_mut(name) {
-            section(text, sub, &format!("{title} {name}"));
-        }
+    for sub in commands_below(command) {
+        section(text, sub, &format!("{title} {}", sub.get_name()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use isodb::{Config, ConfigError};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::output::Output;
 
-/// Print a setting, change it, or list all of them
+/// Print, change or list settings
 ///
 /// The settings are those of the database, in git's file format; `--user` means your own, in
 /// $XDG_CONFIG_HOME/isodb/config, which count where the database has none. isodb reads user.name and user.email (who
@@ -51,6 +51,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
             if args.list.json {
                 out.json(&json!({"name": name, "value": value}))?;
             } else {
+                let value = out.key(value).into_owned();
                 out.record(&format!("{name}={value}"))?;
             }
         }
@@ -58,10 +59,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         change(context, args.user, |config| config.with(&name, &value).map(Some))?;
     } else if args.unset {
         if !change(context, args.user, |config| config.without(&name))? {
-            return Err(Failure::no().into());
+            return Err(none(&name).into());
         }
     } else {
-        let value = config.get(&name).ok_or_else(Failure::no)?;
+        let value = config.get(&name).ok_or_else(|| none(&name))?;
         if args.list.json {
             out.json(&json!({"name": name, "value": value}))?;
         } else {
@@ -69,6 +70,10 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         }
     }
     out.finish()
+}
+
+fn none(name: &str) -> Failure {
+    Failure::no_such(format!("there is no setting {name:?}")).hint("`isodb config --list` shows those that there are")
 }
 
 /// Changes the database's settings or the user's; whether there was something to change.
@@ -90,6 +95,6 @@ fn change(
         std::fs::write(&temporary, config.text())?;
         std::fs::rename(&temporary, &path)
     })();
-    written.with_context(|| format!("cannot write {}", path.display()))?;
+    written.map_err(|error| Failure::system(format!("cannot write {}: {error}", path.display())))?;
     Ok(true)
 }

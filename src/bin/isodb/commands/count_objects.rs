@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::output::Output;
 
-/// Print how many objects there are, and how many bytes their files have
+/// Print how many objects there are, and their bytes
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   isodb count-objects")]

@@ -11,9 +11,9 @@ use crate::error::Failure;
 use crate::output::Output;
 use crate::people::{self, Detail};
 
-/// List the documents that were added (A), changed (M) or removed (D) between two revisions
+/// List the documents that differ between two revisions
 ///
-/// With -p, JSON documents are compared field by field (each by its JSON pointer), other text line by line.
+/// Each is marked A (added), M (changed) or D (removed). Subtrees that are equal are not read. With -p, JSON documents are compared field by field (each by its JSON pointer), other text line by line.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb diff HEAD~1
@@ -67,7 +67,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
             people::print_change(&db, &mut out, &change, detail)?;
         }
     }
-    if args.stat && !context.is_quiet() && !args.list.null {
+    if args.stat && !args.list.null {
         out.record(&format!("{added} added, {changed} changed, {removed} removed"))?;
     }
     out.finish()?;

@@ -9,7 +9,7 @@ use crate::error::{Failure, say};
 use crate::output::Output;
 use crate::progress::Progress;
 
-/// Check every object's hash and form, every link, the format's own rules, refs and logs
+/// Check everything: objects, links, folders, refs and logs
 ///
 /// Each problem is a line: `error` or `warning`, the problem's id, what it is about, what is wrong. Exit 4 when there
 /// is an error. The ids are listed in docs/format/fsck.md.

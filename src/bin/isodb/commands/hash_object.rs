@@ -1,18 +1,20 @@
 //! `isodb hash-object`: the id that a content has, and storing it by itself.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use isodb::{IN_MEMORY_LIMIT, Id, Kind, MAX_DOCUMENT, Objects};
+use isodb::{IN_MEMORY_LIMIT, Id, Kind, ObjectError, Objects, STREAM_FROM};
+use serde_json::json;
 
 use crate::args::SyncArgs;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::input::Input;
 use crate::output::Output;
 
-/// Print the id that FILE, or stdin, has as an object; with -w, store it
+/// Print the id that FILE or stdin has as an object; -w stores it
 ///
 /// Anything but a blob must have the form of its kind.
 #[derive(clap::Args)]
@@ -32,65 +34,76 @@ pub(crate) struct Args {
     kind: String,
     #[command(flatten)]
     sync: SyncArgs,
+    /// Print a JSON object: the id and the kind
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let kind: Kind = args.kind.parse().map_err(|_| {
         Failure::usage(format!("{:?} is no kind of object", args.kind)).hint("blob, tree, commit and tag are")
     })?;
-    let path = args.file.filter(|path| path.as_os_str() != "-").map(|path| context.path(&path));
-    let cannot = |error: io::Error| match &path {
-        Some(path) => Failure::usage(format!("cannot read {}: {error}", path.display())),
-        None => Failure::usage(format!("cannot read stdin: {error}")),
-    };
-    let mut size = None;
-    let mut source: Box<dyn Read> = match &path {
-        Some(path) => {
-            let file = File::open(path).map_err(cannot)?;
-            size = file.metadata().ok().filter(|m| m.is_file()).map(|m| m.len());
-            Box::new(file)
-        }
-        None => Box::new(io::stdin().lock()),
-    };
-    let id: Id = if kind == Kind::Blob && args.write {
-        let db = context.database_to_write(args.sync)?;
-        let id = db.store().put_unsized(kind, &mut source, MAX_DOCUMENT)?;
-        db.store().flush(&[])?;
-        id
-    } else if let (Kind::Blob, Some(size)) = (kind, size) {
-        isodb::hash_stream(kind, size, &mut source)?
-    } else if kind == Kind::Blob {
-        hash_unsized(&mut source).map_err(cannot)?
-    } else {
-        let mut body = Vec::new();
-        source.take(IN_MEMORY_LIMIT).read_to_end(&mut body).map_err(cannot)?;
-        isodb::check(kind, &body)?;
-        if args.write {
+    let mut input = Input::open(context, args.file.as_deref())?;
+    let id = match (kind, args.write) {
+        (Kind::Blob, true) => {
             let db = context.database_to_write(args.sync)?;
-            let id = db.store().put(kind, &body)?;
+            let id = input.store(&db)?;
             db.store().flush(&[])?;
             id
-        } else {
+        }
+        (Kind::Blob, false) => hash_blob(&mut input).map_err(|error| input.failed(error))?,
+        _ => {
+            let body = read(&mut input).map_err(|error| input.failed(error))?;
+            isodb::check(kind, &body)?;
+            if args.write {
+                let db = context.database_to_write(args.sync)?;
+                db.store().put(kind, &body)?;
+                db.store().flush(&[])?;
+            }
             isodb::hash(kind, &body)
         }
     };
     let mut out = Output::new(context);
-    out.record(&id.to_string())?;
+    if args.json {
+        out.json(&json!({"id": id.to_string(), "kind": kind.name()}))?;
+    } else {
+        out.record(&id.to_string())?;
+    }
     out.finish()
 }
 
-/// The id of a blob whose size is known only at its end: the header comes first, so a long one is kept in a file.
-fn hash_unsized(source: &mut dyn Read) -> io::Result<Id> {
+/// What is not a blob is read whole, to be checked.
+fn read(input: &mut Input) -> Result<Vec<u8>, ObjectError> {
+    let mut body = Vec::new();
+    (&mut input.source).take(IN_MEMORY_LIMIT + 1).read_to_end(&mut body).map_err(of_input)?;
+    match body.len() as u64 {
+        size if size > IN_MEMORY_LIMIT => Err(ObjectError::TooLarge { id: None, size, limit: IN_MEMORY_LIMIT }),
+        _ => Ok(body),
+    }
+}
+
+/// The id of a blob. Its header says its size, so a long one whose size is known only at its end is kept in a file.
+fn hash_blob(input: &mut Input) -> Result<Id, ObjectError> {
+    if let Some(size) = input.size {
+        return isodb::hash_stream(Kind::Blob, size, &mut input.source);
+    }
     let mut head = Vec::new();
-    source.take(isodb::STREAM_FROM).read_to_end(&mut head)?;
-    if (head.len() as u64) < isodb::STREAM_FROM {
+    (&mut input.source).take(STREAM_FROM).read_to_end(&mut head).map_err(of_input)?;
+    if (head.len() as u64) < STREAM_FROM {
         return Ok(isodb::hash(Kind::Blob, &head));
     }
-    let mut spool = spool_file()?;
-    io::Write::write_all(&mut spool, &head)?;
-    let size = head.len() as u64 + io::copy(source, &mut spool)?;
-    io::Seek::rewind(&mut spool)?;
-    isodb::hash_stream(Kind::Blob, size, &mut spool).map_err(io::Error::other)
+    let mut spool = || -> io::Result<(File, u64)> {
+        let mut spool = spool_file()?;
+        let size = io::copy(&mut head.as_slice().chain(&mut input.source), &mut spool)?;
+        spool.rewind()?;
+        Ok((spool, size))
+    };
+    let (mut spool, size) = spool().map_err(of_input)?;
+    isodb::hash_stream(Kind::Blob, size, &mut spool)
+}
+
+fn of_input(source: io::Error) -> ObjectError {
+    ObjectError::Io { path: "the input".into(), source }
 }
 
 /// A file without a name: nothing is left of it, however the program ends.

@@ -4,13 +4,14 @@ use anyhow::Result;
 use isodb::{Error, RefError, RefName};
 use serde_json::json;
 
+use crate::args::SyncArgs;
 use crate::complete;
 use crate::context::Context;
 use crate::output::Output;
 
-/// Print the current head commit's id, or make another ref the current one
+/// Print the current ref's commit, or make another ref current
 ///
-/// Exit 1 when there is no commit yet.
+/// The current ref is the one that commands read and write unless told otherwise. Exit 1 when it has no commit yet.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb head
@@ -26,10 +27,12 @@ pub(crate) struct Args {
     /// Print a JSON object: the ref and its commit
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    sync: SyncArgs,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
-    let db = context.database()?;
+    let db = context.database_to_write(args.sync)?;
     if let Some(name) = &args.reference {
         let name = RefName::from_user(name).map_err(|error| Error::from(RefError::from(error)))?;
         if !name.is_branch() {

@@ -10,7 +10,10 @@ use crate::graph::Graph;
 use crate::output::Output;
 use crate::people;
 
-/// Show the history, newest first: of all documents, or of what is at or below the given keys
+/// Show the history, newest first: of all documents or of some
+///
+/// With keys, it is the history of what is at or below them. Of a merge that took all of that from one parent, only
+/// that parent's side is followed.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb log -n 5
@@ -24,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long)]
     oneline: bool,
     /// At most N commits
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = crate::args::number)]
     limit: Option<usize>,
     /// Draw how the commits follow each other
     #[arg(long, conflicts_with_all = ["json", "null"])]
@@ -93,7 +96,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         } else if args.oneline {
             out.record(&text)?;
         } else {
-            if !first {
+            if !first && !args.list.null {
                 out.bytes(b"\n")?;
             }
             first = false;

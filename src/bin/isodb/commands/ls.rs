@@ -9,10 +9,10 @@ use crate::complete;
 use crate::context::Context;
 use crate::output::Output;
 
-/// List the children of a folder, or with -r all documents below it, each as a whole key
+/// List a folder's children, or with -r all documents below it
 ///
-/// A slash behind a key says that there are documents below it. The order is that of the keys' segments, bytewise,
-/// and always the same. Exit 1 when there is nothing at PREFIX.
+/// Each is shown by its whole key, and a slash behind a key says that there are documents below it. The order is that
+/// of the keys' segments, bytewise, and always the same. Exit 1 when there is nothing at PREFIX; --count says 0 then.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb ls
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KEY", add = complete::keys())]
     to: Option<String>,
     /// At most N records
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::args::number)]
     limit: Option<usize>,
     /// Print only how many records there are
     #[arg(long)]
@@ -141,9 +141,10 @@ impl Listing<'_> {
         match (id, record.folder) {
             (Some(id), _) => {
                 let size = self.size(id)?;
-                self.out.record(&format!("{} {size:>8} {key}", self.out.id(id)))
+                let size = self.out.column(&size.to_string());
+                self.out.record(&format!("{} {size} {key}", self.out.id(id)))
             }
-            (None, Some(folder)) => self.out.record(&format!("{} {:>8} {key}", self.out.id(folder), "-")),
+            (None, Some(folder)) => self.out.record(&format!("{} {} {key}", self.out.id(folder), self.out.column("-"))),
             (None, None) => Ok(()),
         }
     }

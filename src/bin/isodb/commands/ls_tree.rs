@@ -9,9 +9,9 @@ use crate::complete;
 use crate::context::Context;
 use crate::output::Output;
 
-/// List a tree's entries as they are stored: mode, kind, id, name
+/// List the entries of a tree object
 ///
-/// The names are those in the tree: escaped segments, and isodb's own edges `blob`, `.conflict` and `.part:NAME`.
+/// Each is shown as it is stored: mode, kind, id, name. The names are those in the tree: escaped segments, and isodb's own edges `blob`, `.conflict` and `.part:NAME`.
 /// REV:KEY lists the folder at KEY.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -45,11 +45,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         }
     };
     let mut out = Output::records(context, args.list);
-    list(&db, &mut out, &args, id)?;
+    print(&db, &mut out, id, args.recursive, args.list.json)?;
     out.finish()
 }
 
-fn list(db: &Database, out: &mut Output, args: &Args, root: TreeId) -> Result<()> {
+/// Prints a tree's entries, a record each.
+pub(super) fn print(db: &Database, out: &mut Output, root: TreeId, recursive: bool, json: bool) -> Result<()> {
     // Entries to print, the next one last: a tree's entries take its place when it is gone into.
     let mut todo: Vec<(Vec<u8>, Mode, Id)> = Vec::new();
     let expand = |todo: &mut Vec<(Vec<u8>, Mode, Id)>, path: &[u8], id: TreeId| -> Result<()> {
@@ -59,12 +60,12 @@ fn list(db: &Database, out: &mut Output, args: &Args, root: TreeId) -> Result<()
     };
     expand(&mut todo, b"", root)?;
     while let Some((path, mode, id)) = todo.pop() {
-        if args.recursive && mode == Mode::Tree {
+        if recursive && mode == Mode::Tree {
             expand(&mut todo, &[&path, b"/".as_slice()].concat(), TreeId(id))?;
             continue;
         }
         let name = String::from_utf8_lossy(&path);
-        if args.list.json {
+        if json {
             out.json(&json!({"mode": mode.padded(), "kind": mode.kind().name(), "id": id.to_string(), "name": name}))?;
         } else {
             let name = out.key(&name).into_owned();

@@ -1,20 +1,19 @@
 //! `isodb put`: store one document.
 
-use std::fs::File;
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use isodb::{BlobId, Changeset, Condition, Database, Kind, MAX_DOCUMENT, ObjectError};
+use isodb::{BlobId, Changeset, Condition, Database};
 use serde_json::json;
 
 use crate::args::{CommitArgs, OnArgs};
 use crate::complete;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::input::Input;
 use crate::output::{Output, quoted};
 
-/// Store FILE, or what stdin gives, under KEY as one commit, and print the commit's id
+/// Store FILE or stdin under KEY as one commit, and print its id
 ///
 /// A content that is there already makes no commit: the head's id is printed then. When the id is printed, the
 /// document would survive a power cut.
@@ -49,7 +48,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     if let Some(text) = &args.condition {
         changes.require(key.clone(), condition(&db, text)?);
     }
-    let blob = store(context, &db, args.file.as_deref())?;
+    let blob = BlobId(Input::open(context, args.file.as_deref())?.store(&db)?);
     changes.put(key.clone(), blob);
     let message = format!("put {}", quoted(&args.key));
     let outcome = super::commit(context, &db, &args.commit, Some(&args.on), &changes, message)?;
@@ -73,38 +72,4 @@ fn condition(db: &Database, text: &str) -> Result<Condition> {
         return Ok(Condition::Holds(id));
     }
     Ok(Condition::Holds(BlobId(db.resolve(text)?)))
-}
-
-/// Puts the content of a file or of stdin into the store.
-fn store(context: &Context, db: &Database, file: Option<&std::path::Path>) -> Result<BlobId> {
-    let too_large = |error: ObjectError| match error {
-        ObjectError::TooLarge { .. } => Failure::usage("a document can have at most 2 GiB").into(),
-        error => anyhow::Error::from(error),
-    };
-    let file = match file {
-        Some(path) if path.as_os_str() != "-" => path,
-        given => {
-            let stdin = io::stdin();
-            if given.is_none() && stdin.is_terminal() {
-                return Err(Failure::usage("there is no content: stdin is a terminal")
-                    .hint("name a FILE, pipe something in, or give - to type it")
-                    .into());
-            }
-            let id = db.store().put_unsized(Kind::Blob, &mut stdin.lock(), MAX_DOCUMENT).map_err(too_large)?;
-            return Ok(BlobId(id));
-        }
-    };
-    let path = context.path(file);
-    let cannot = |error: io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
-    let mut source = File::open(&path).map_err(cannot)?;
-    let metadata = source.metadata().map_err(cannot)?;
-    if metadata.is_dir() {
-        return Err(Failure::usage(format!("{} is a directory", path.display())).into());
-    }
-    let id = if metadata.is_file() && metadata.len() > isodb::STREAM_FROM && metadata.len() <= MAX_DOCUMENT {
-        db.store().put_stream(Kind::Blob, metadata.len(), &mut source).map_err(too_large)?
-    } else {
-        db.store().put_unsized(Kind::Blob, &mut source, MAX_DOCUMENT).map_err(too_large)?
-    };
-    Ok(BlobId(id))
 }

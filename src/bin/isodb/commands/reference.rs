@@ -50,6 +50,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct SetArgs {
+    /// The name
     #[arg(add = complete::refs())]
     name: String,
     /// Where it shall lead
@@ -67,6 +68,7 @@ struct SetArgs {
 
 #[derive(clap::Args)]
 struct GetArgs {
+    /// The name
     #[arg(add = complete::refs())]
     name: String,
     /// Print a JSON object: the name and the id
@@ -85,6 +87,7 @@ struct ListRefs {
 
 #[derive(clap::Args)]
 struct DeleteArgs {
+    /// The name
     #[arg(add = complete::refs())]
     name: String,
     /// Only if it leads to OLD now, else exit 3
@@ -100,7 +103,7 @@ struct LogArgs {
     #[arg(add = complete::refs())]
     name: Option<String>,
     /// At most N entries
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = crate::args::number)]
     limit: Option<usize>,
     #[command(flatten)]
     list: ListArgs,
@@ -129,13 +132,15 @@ fn existing(db: &Database, text: &str) -> Result<RefName> {
     Ok(db.find_ref(text)?.map_or(name, |(name, _)| name))
 }
 
+fn no_such(name: String) -> Error {
+    Error::NoRevision { text: name, reason: "no ref has this name".into() }
+}
+
 fn set(context: &Context, args: SetArgs) -> Result<()> {
     let db = context.database_to_write(args.sync)?;
     let name = name(&args.name)?;
-    let mut id = db.resolve(&args.revision)?;
-    if name.is_branch() {
-        id = db.peel(id)?;
-    }
+    let takes_commits = name.is_branch() || name == RefName::head();
+    let id = if takes_commits { db.resolve_commit(&args.revision)?.0 } else { db.resolve(&args.revision)? };
     let expect = context.expect(&db, args.expect.as_deref())?;
     let message = args.message.unwrap_or_else(|| format!("ref set: {}", args.revision));
     db.set_ref(&name, Some(id), expect, &context.mover(&db)?, &message)?;
@@ -145,7 +150,7 @@ fn set(context: &Context, args: SetArgs) -> Result<()> {
 fn get(context: &Context, args: GetArgs) -> Result<()> {
     let db = context.database()?;
     let name = existing(&db, &args.name)?;
-    let id = db.refs().get(&name)?.ok_or_else(Failure::no)?;
+    let id = db.refs().get(&name)?.ok_or_else(|| no_such(args.name))?;
     let mut out = Output::new(context);
     if args.json {
         out.json(&json!({"name": name.as_str(), "id": id.to_string()}))?;
@@ -174,7 +179,7 @@ fn delete(context: &Context, args: DeleteArgs) -> Result<()> {
     let name = existing(&db, &args.name)?;
     let expect = match context.expect(&db, args.expect.as_deref())? {
         Expect::Any if db.refs().get(&name)?.is_none() => {
-            return Err(Error::NoRevision { text: args.name, reason: "no ref has this name".into() }.into());
+            return Err(no_such(args.name).into());
         }
         Expect::Absent => return Err(Failure::usage("what is to be deleted cannot be expected not to exist").into()),
         expect => expect,

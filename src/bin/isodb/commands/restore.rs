@@ -8,9 +8,9 @@ use crate::complete;
 use crate::context::Context;
 use crate::output::quoted;
 
-/// Bring documents back as they were at a revision, as a new commit, and print its id
+/// Bring an old state back as a new commit
 ///
-/// What came after the revision stays in the history. With -r, a document below KEY that was not there then is
+/// The documents become as they were at REV, and the commit's id is printed. What came after the revision stays in the history. With -r, a document below KEY that was not there then is
 /// removed.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:

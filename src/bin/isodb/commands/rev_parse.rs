@@ -7,7 +7,7 @@ use crate::complete;
 use crate::context::Context;
 use crate::output::Output;
 
-/// Print the full ids that revisions name
+/// Print the ids that revisions name
 ///
 /// A revision is an id or 4 or more of its first digits, a ref's name, HEAD or @; then any of ~N (the Nth parent back),
 /// ^N (the Nth parent), @{N} (where the ref was N moves ago), ^{commit}, ^{tree}; then :KEY for the document there.

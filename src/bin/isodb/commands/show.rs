@@ -1,7 +1,8 @@
 //! `isodb show`: one commit and what it changed, or another object.
 
 use anyhow::Result;
-use isodb::{CommitId, Kind, Objects, TagId, TreeId};
+use isodb::{CommitId, Database, Id, Kind, ObjectError, Objects, TagId, TreeId};
+use serde_json::json;
 
 use crate::complete;
 use crate::context::Context;
@@ -26,7 +27,7 @@ pub(crate) struct Args {
     /// The documents' sizes before and after
     #[arg(long)]
     stat: bool,
-    /// Print the commit as a JSON object, with its "changes"
+    /// Print the commit as a JSON object, with its "changes"; another object as cat-object and ls-tree do
     #[arg(long, conflicts_with_all = ["patch", "stat"])]
     json: bool,
 }
@@ -35,29 +36,24 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database()?;
     let mut id = db.resolve(&args.revision)?;
     let mut out = Output::new(context);
-    let kind_of = |id| -> Result<Kind> {
-        let header = db.store().header(id)?;
-        Ok(header.map_or(Kind::Tree, |(kind, _)| kind))
-    };
-    while kind_of(id)? == Kind::Tag {
-        let tag = db.store().tag(TagId(id))?;
-        out.record(&format!("tag {}", people::printable(&tag.name)))?;
-        out.record(&people::printable(&tag.message_text()))?;
-        id = tag.target;
-    }
-    match kind_of(id)? {
-        Kind::Commit => {}
-        Kind::Tree => {
-            for line in people::tree_lines(&db.store().tree(TreeId(id))?) {
-                out.record(&line)?;
+    loop {
+        let (kind, size) = db.store().header(id)?.ok_or(ObjectError::Missing { id, kind: None })?;
+        match kind {
+            Kind::Commit => break,
+            Kind::Tag => id = tag(&db, &mut out, TagId(id), args.json)?,
+            Kind::Tree => {
+                super::ls_tree::print(&db, &mut out, TreeId(id), false, args.json)?;
+                return out.finish();
             }
-            return out.finish();
-        }
-        _ => {
-            if let Some(mut reader) = db.store().open(id)? {
-                out.body(&mut reader)?;
+            Kind::Blob if args.json => {
+                super::cat_object::line(&mut out, true, id, kind, size)?;
+                return out.finish();
             }
-            return out.finish();
+            Kind::Blob => {
+                let reader = db.store().open(id)?;
+                out.body(&mut reader.ok_or(ObjectError::Missing { id, kind: Some(kind) })?)?;
+                return out.finish();
+            }
         }
     }
     let commit = db.store().commit(CommitId(id))?;
@@ -81,4 +77,19 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         people::print_change(&db, &mut out, &change?, detail)?;
     }
     out.finish()
+}
+
+/// Prints a tag, and answers what it leads to.
+fn tag(db: &Database, out: &mut Output, id: TagId, as_json: bool) -> Result<Id> {
+    let tag = db.store().tag(id)?;
+    if as_json {
+        let (id, target) = (id.0.to_string(), tag.target.to_string());
+        out.json(&json!({"tag": tag.name, "id": id, "target": target, "message": tag.message_text()}))?;
+    } else {
+        out.record(&format!("tag {}", people::printable(&tag.name)))?;
+        for line in tag.message_text().lines() {
+            out.record(&people::printable(line))?;
+        }
+    }
+    Ok(tag.target)
 }

@@ -1,0 +1,127 @@
+//! Help: grouped, examples first, an example for every command, manual pages, the reference page.
+
+use std::path::Path;
+
+use crate::support::Sandbox;
+
+/// The commands in the order of the help's groups.
+const COMMANDS: [&str; 20] = [
+    "init",
+    "config",
+    "put",
+    "get",
+    "rm",
+    "ls",
+    "apply",
+    "log",
+    "show",
+    "diff",
+    "head",
+    "restore",
+    "ref",
+    "cat-object",
+    "hash-object",
+    "ls-tree",
+    "rev-parse",
+    "count-objects",
+    "fsck",
+    "completions",
+];
+
+const REF_COMMANDS: [&str; 5] = ["set", "get", "list", "delete", "log"];
+
+/// Every command, those below `ref` too, as words.
+fn all_commands() -> Vec<Vec<&'static str>> {
+    COMMANDS.iter().map(|name| vec![*name]).chain(REF_COMMANDS.iter().map(|name| vec!["ref", name])).collect()
+}
+
+#[test]
+fn the_programs_help_is_grouped_and_starts_with_examples() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.isodb(["--help"]).ok().text();
+    assert_eq!(sandbox.isodb(["-h"]).ok().text(), text);
+    assert_eq!(sandbox.isodb(["help"]).ok().text(), text);
+    let headings: Vec<&str> = text.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
+    assert_eq!(
+        headings,
+        ["Examples:", "Start:", "Documents:", "History:", "Names:", "Objects:", "Upkeep:", "Options:"]
+    );
+    let named: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase())))
+        .filter_map(|line| line.split("  ").next())
+        .filter(|name| !name.contains(' '))
+        .collect();
+    assert_eq!(named, COMMANDS);
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "too long: {line}");
+    }
+    assert!(text.contains("Exit status: 0 done; 1 "));
+    let version = sandbox.isodb(["--version"]).ok().line();
+    assert_eq!(version, concat!("isodb ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn every_command_has_a_short_line_and_an_example() {
+    let sandbox = Sandbox::new();
+    for command in all_commands() {
+        let short = sandbox.isodb([command.as_slice(), &["-h"]].concat()).ok().text();
+        let long = sandbox.isodb([command.as_slice(), &["--help"]].concat()).ok().text();
+        assert_eq!(sandbox.isodb([&["help"], command.as_slice()].concat()).ok().text(), long);
+        let about = short.lines().next().unwrap();
+        assert!(about.chars().count() <= 80 && !about.ends_with('.'), "{about}");
+        assert_eq!(long.lines().next(), Some(about));
+        let examples = long.split("Example").nth(1).unwrap_or_else(|| panic!("{command:?} has no example"));
+        assert!(examples.contains(&format!("isodb {}", command.join(" "))), "{command:?}: {examples}");
+        assert!(long.contains("Usage: isodb ") && long.contains("--db <DIR>"), "{long}");
+        for line in short.lines().chain(long.lines()) {
+            assert!(line.chars().count() <= 100, "{command:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn every_argument_and_option_is_explained() {
+    let sandbox = Sandbox::new();
+    for command in all_commands() {
+        let short = sandbox.isodb([command.as_slice(), &["-h"]].concat()).ok().text();
+        for line in short
+            .lines()
+            .take_while(|line| !line.starts_with("Example"))
+            .skip_while(|line| !line.ends_with(':'))
+            .filter(|line| line.starts_with("  ") && line.contains(['<', '[']))
+        {
+            let text = line.trim().split_once("  ").map_or("", |(_, text)| text.trim());
+            assert!(!text.is_empty() || line.trim().ends_with(':') || line.starts_with("    "), "{command:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn manual_pages_have_their_examples() {
+    let sandbox = Sandbox::new();
+    sandbox.isodb(["completions", "--man", "man/man1"]).ok();
+    let page = |name: &str| std::fs::read_to_string(sandbox.path().join(format!("man/man1/{name}.1"))).unwrap();
+    for command in all_commands() {
+        let page = page(&format!("isodb-{}", command.join("-")));
+        let plain = page.replace("\\-", "-");
+        assert!(plain.contains(&format!(".TH isodb-{} 1", command.join("-"))), "{plain}");
+        let examples = plain.split("Example").nth(1).unwrap_or_else(|| panic!("{command:?} has no example"));
+        assert!(examples.contains(&format!("isodb {}", command.join(" "))), "{command:?}");
+    }
+    let main = page("isodb");
+    assert!(main.contains("isodb") && main.contains("put"));
+    let count = std::fs::read_dir(sandbox.path().join("man/man1")).unwrap().count();
+    assert_eq!(count, all_commands().len() + 1);
+}
+
+#[test]
+fn the_reference_page_is_the_programs_own() {
+    let made = Sandbox::new().isodb(["completions", "--markdown"]).ok().text();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md");
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == made, "docs/cli.md is out of date: run `cargo run -- completions --markdown > docs/cli.md`");
+    for command in all_commands() {
+        assert!(made.contains(&format!("\n### isodb {}\n", command.join(" "))), "{command:?}");
+    }
+}
