@@ -5,7 +5,7 @@
 //! - `crash`: power cuts, full disks, killed processes
 //! - `support`: a hermetic environment, with git beside it as the oracle
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unreachable_pub)]
 
 mod cli;
 mod concurrency;
