@@ -172,7 +172,7 @@ fn conflicts() {
     sandbox.git(["config", "user.email", "g"]).ok();
     let mut ids = ["HEAD:a/blob", "HEAD~1:a/blob"].map(|revision| sandbox.git(["rev-parse", revision]).ok().line());
     ids.sort();
-    let mut folder = |winner: &str| {
+    let folder = |winner: &str| {
         let versions: String = ids.iter().map(|id| format!("100644 blob {id}\t{id}\n")).collect();
         let conflict = root(&sandbox, &versions);
         let document = root(&sandbox, &format!("100644 blob {winner}\tblob\n040000 tree {conflict}\t.conflict\n"));
