@@ -2,6 +2,8 @@
 //!
 //! Equal folders and equal parts have equal ids and are passed over unread, so the cost follows the difference.
 
+use std::cmp::Ordering;
+
 use super::cursor::Cursor;
 use super::folder::Folder;
 use super::list::{key, push};
@@ -79,60 +81,40 @@ fn next_pair<'a, O: Objects + ?Sized>(
     path: &mut String,
 ) -> Result<Option<Pair>> {
     loop {
-        let (left, right) = match (old.peek()?, new.peek()?) {
-            (None, None) => return Ok(None),
-            (Some(left), None) if left.part => {
-                old.enter(&left)?;
-                continue;
-            }
-            (None, Some(right)) if right.part => {
-                new.enter(&right)?;
-                continue;
-            }
-            (Some(left), None) => {
-                old.pass();
-                push(path, &left)?;
-                return Ok(Some((Some(left.id), None)));
-            }
-            (None, Some(right)) => {
-                new.pass();
-                push(path, &right)?;
-                return Ok(Some((None, Some(right.id))));
-            }
-            (Some(left), Some(right)) => (left, right),
-        };
-        // An id says what a tree holds, so equal parts are equal wherever they stand; a part and a child never are.
-        if left.id == right.id && left.part == right.part && left.name == right.name {
+        let (left, right) = (old.peek()?, new.peek()?);
+        // An id says what a tree holds, so equal parts are equal wherever they stand.
+        if left.is_some() && left == right {
             old.pass();
             new.pass();
             continue;
         }
+        let order = match (&left, &right) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(left), Some(right)) => tree_order((&left.name, true), (&right.name, true)),
+        };
+        let (left, right) = (left.filter(|_| order.is_le()), right.filter(|_| order.is_ge()));
         // A part begins with its first child: what comes before that is on the other side alone. So the part to enter
         // is the one that begins first, or both; where they are of different heights, the walks meet again at the next
         // part that begins alike.
-        let order = tree_order((&left.name, true), (&right.name, true));
-        let (enter_old, enter_new) = (left.part && order.is_le(), right.part && order.is_ge());
-        if enter_old {
-            old.enter(&left)?;
+        let mut entered = false;
+        for (cursor, step) in [(&mut *old, &left), (&mut *new, &right)] {
+            if let Some(part) = step.as_ref().filter(|step| step.part) {
+                cursor.enter(part)?;
+                entered = true;
+            }
         }
-        if enter_new {
-            new.enter(&right)?;
-        }
-        if enter_old || enter_new {
+        if entered {
             continue;
         }
-        let (mut pair, mut name) = ((None, None), &left);
-        if order.is_le() {
-            old.pass();
-            pair.0 = Some(left.id);
+        for (cursor, step) in [(old, &left), (new, &right)] {
+            if step.is_some() {
+                cursor.pass();
+            }
         }
-        if order.is_ge() {
-            new.pass();
-            pair.1 = Some(right.id);
-            name = &right;
-        }
-        push(path, name)?;
-        return Ok(Some(pair));
+        push(path, left.as_ref().or(right.as_ref()).expect("one side is first"))?;
+        return Ok(Some((left.map(|child| child.id), right.map(|child| child.id))));
     }
 }
 

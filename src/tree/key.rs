@@ -260,6 +260,11 @@ mod tests {
         let long = format!("{}aaa", "a/".repeat(2047));
         assert!(long[..4096].parse::<Key>().is_ok());
         assert!(matches!(long.parse::<Key>(), Err(KeyError::TooLong { len: 4097, .. })));
+        let longest = key(&long[..4096]);
+        assert_eq!(Key::from_path(longest.path()), Some(longest.clone()));
+        assert_eq!(Key::from_path(&format!("a{}", longest.path())), None);
+        assert!(Key::from_path(&format!("{}/", "x".repeat(240))).is_some());
+        assert_eq!(Key::from_path(&format!("{}/", "x".repeat(241))), None);
     }
 
     #[test]

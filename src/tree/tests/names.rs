@@ -6,6 +6,8 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
 use super::model::{self, Leaf};
+use super::state::key;
+use crate::tree::Key;
 
 /// Segments around `/` in byte order, that are escaped, or that look like isodb's own edges.
 pub(super) const SEGMENTS: [&str; 18] = [
@@ -87,5 +89,17 @@ fn openers_have_three_levels_of_parts() {
     let levels: Vec<u32> = openers().iter().map(|name| model::level(&model::segments(name)[0])).collect();
     for (level, count) in OF_LEVEL.into_iter().enumerate() {
         assert!(levels.iter().filter(|&&l| l as usize == level).count() >= count - 1, "{level}");
+    }
+}
+
+#[test]
+fn every_character_has_the_name_that_the_model_gives_it() {
+    for c in ('\u{1}'..'\u{3000}').chain('\u{fe00}'..='\u{ffff}').filter(|&c| c != '/') {
+        for text in [format!("{c}"), format!("a{c}b"), format!(".{c}")] {
+            let key = key(&text);
+            let name = model::segments(&text).remove(0);
+            assert_eq!((key.names().next().unwrap().as_bytes(), &*key.text()), (&*name, &*text), "{text:?}");
+            assert_eq!(Key::from_path(key.path()), Some(key));
+        }
     }
 }

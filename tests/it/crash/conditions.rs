@@ -24,6 +24,16 @@ fn on_a_small_disk(sandbox: &Sandbox, script: &str) -> Option<Ran> {
     Some(run(command, None).ok())
 }
 
+/// Bytes that no compressor makes smaller.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..len).map(next).collect()
+}
+
 /// Asserts that a script's lines on stderr are one error each, with or without a hint, about `fact`.
 fn assert_errors(ran: &Ran, count: usize, fact: &str) {
     let stderr = ran.stderr();
@@ -38,12 +48,13 @@ fn a_full_disk_stores_nothing_and_recovers() {
         return;
     }
     let sandbox = Sandbox::new();
+    // One that is held in memory, and one that is not.
+    sandbox.write("medium", noise(400_000));
+    sandbox.write("large", noise(6_000_000));
     let script = r#"
         isodb init >/dev/null && isodb put a <<<first >/dev/null || exit 1
         before=$(isodb head)
         state() { [ "$(isodb head)" = "$before" ] && echo "$1: same head, $(ls .isodb/isodb/tmp | wc -l) left"; }
-        head -c 400000 /dev/urandom >../medium
-        head -c 6000000 /dev/urandom >../large
         for input in medium large; do
             isodb put big ../$input; echo "exit $?"; state $input
             isodb put big <../$input; echo "exit $?"; state $input

@@ -94,7 +94,7 @@ pub(super) struct Allowed {
 #[derive(Default)]
 pub(super) struct Examiner {
     seen: HashSet<u64>,
-    /// Whether disks are alike that differ only in what their temporary files hold.
+    /// Whether disks are alike that differ only in their temporary files.
     is_coarse: bool,
 }
 
@@ -114,7 +114,7 @@ impl Examiner {
         let mut hasher = DefaultHasher::new();
         let mut files = disk.files();
         if self.is_coarse {
-            files.retain(|(path, _)| path.parent() != Some(&root.join("isodb/tmp")));
+            files.retain(|(path, _)| !path.starts_with(root.join("isodb/tmp")));
         }
         (files, allowed.is_acked, allowed.promised.is_some()).hash(&mut hasher);
         if !self.seen.insert(hasher.finish()) {
@@ -144,14 +144,15 @@ impl Examiner {
         let documents = documents_of(&db, next.head.expect("a put makes a commit"));
         assert_eq!(documents.get("after/the/crash").map(Vec::as_slice), Some(&b"next"[..]), "{what}: the next put");
         assert_sound(&db, &format!("{what}, and the next put"));
-        assert_eq!(left_behind(disk, root), [PathBuf::new(); 0], "{what}: temporary files are left for ever");
+        assert_eq!(left_behind(disk, root), Vec::<PathBuf>::new(), "{what}: temporary files are left for ever");
     }
 }
 
 /// What lies where temporary files are written, and what is named like one elsewhere.
 fn left_behind(disk: &FaultDisk, root: &Path) -> Vec<PathBuf> {
     let temporary = root.join("isodb").join("tmp");
-    let is_left = |path: &PathBuf| path.parent() == Some(&temporary) || path.to_string_lossy().ends_with("-new");
+    let is_left =
+        |path: &PathBuf| path.starts_with(&temporary) && *path != temporary || path.to_string_lossy().ends_with("-new");
     disk.files().into_iter().map(|(path, _)| path).filter(is_left).collect()
 }
 
