@@ -91,7 +91,7 @@ pub enum Error {
     #[error("there is nothing at or below {0:?}")]
     NothingBelow(Key),
     /// A document does not hold what the caller expected.
-    #[error("{key:?} {}, and {} was expected", found_text(.found), expected_text(.expected))]
+    #[error("{key:?} {}", unlike(.expected, .found))]
     Unexpected {
         /// The key.
         key: Key,
@@ -132,12 +132,13 @@ pub enum Error {
     },
 }
 
-fn found_text(found: &Option<BlobId>) -> String {
-    found.map_or_else(|| "does not exist".to_owned(), |id| format!("holds {id}"))
-}
-
-fn expected_text(expected: &Option<BlobId>) -> String {
-    expected.map_or_else(|| "no document".to_owned(), |id| id.to_string())
+fn unlike(expected: &Option<BlobId>, found: &Option<BlobId>) -> String {
+    match (found, expected) {
+        (Some(found), Some(expected)) => format!("holds {found}, not {expected}"),
+        (Some(found), None) => format!("holds {found}, and no document was expected"),
+        (None, Some(expected)) => format!("does not exist, and {expected} was expected"),
+        (None, None) => "does not exist".into(),
+    }
 }
 
 pub(super) fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {

@@ -37,7 +37,7 @@ pub enum Error {
     #[error(transparent)]
     Name(#[from] NameError),
     /// A ref is not where the caller expected it.
-    #[error("{name} is {}, not {}", shown(.found), shown(.expected))]
+    #[error("{name} {}", unlike(.expected, .found))]
     Mismatch {
         /// The ref.
         name: RefName,
@@ -88,8 +88,13 @@ pub enum Error {
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-fn shown(id: &Option<Id>) -> String {
-    id.map_or_else(|| "not there".to_owned(), |id| format!("at {id}"))
+fn unlike(expected: &Option<Id>, found: &Option<Id>) -> String {
+    match (found, expected) {
+        (Some(found), Some(expected)) => format!("is at {found}, not {expected}"),
+        (Some(found), None) => format!("is at {found}, and no such ref was expected"),
+        (None, Some(expected)) => format!("does not exist, and {expected} was expected"),
+        (None, None) => "does not exist".into(),
+    }
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {

@@ -221,7 +221,8 @@ pub(crate) fn most_similar(wrong: &str, names: impl Iterator<Item = String>) -> 
         _ => strsim::jaro_winkler(wrong, name),
     };
     let alike = names.filter(|name| name != wrong).map(|name| (likeness(&name), name));
-    alike.filter(|(likeness, _)| *likeness > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+    // Of several that are as much alike the first.
+    alike.filter(|(likeness, _)| *likeness > 0.8).min_by(|a, b| b.0.total_cmp(&a.0)).map(|(_, name)| name)
 }
 
 /// The key beside one that is not there that is most like it.

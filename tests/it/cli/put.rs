@@ -84,7 +84,7 @@ fn a_condition_on_the_document() {
     put(&id, "2").ok();
     refused(put(&id, "3"), 3, &id);
     put("HEAD:a", "3").ok();
-    refused(put(&format!("{head}:a"), "4"), 3, "was expected");
+    refused(put(&format!("{head}:a"), "4"), 3, "\"a\" holds");
     refused(put("nonsense", "4"), 1, "nonsense");
     refused(put("HEAD:b", "4"), 1, "no document \"b\"");
     refused(sandbox.isodb_with_input(["put", "b", "--if", &id], "1"), 3, "does not exist");
