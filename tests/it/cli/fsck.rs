@@ -118,11 +118,16 @@ fn commits_that_lead_astray() {
     }
 }
 
-/// Makes a tree of these lines with git, a commit of it, and a ref to that.
-fn root(sandbox: &Sandbox, lines: &str) -> String {
+/// A tree with these entries, as `git ls-tree` shows them.
+fn make_tree(sandbox: &Sandbox, lines: &str) -> String {
     let mut command = sandbox.command("git");
     command.args(["--git-dir=.isodb", "mktree"]);
-    let tree = run(command, Some(lines.as_bytes())).ok().line();
+    run(command, Some(lines.as_bytes())).ok().line()
+}
+
+/// Makes a tree of these lines with git, a commit of it, and a ref to that.
+fn root(sandbox: &Sandbox, lines: &str) -> String {
+    let tree = make_tree(sandbox, lines);
     let commit = sandbox.git(["commit-tree", "-m", "m", &tree]);
     let commit = commit.ok().line();
     sandbox.git(["update-ref", "refs/heads/made", &commit]).ok();
@@ -155,11 +160,22 @@ fn trees_that_isodb_would_not_have_made() {
         (format!("040000 tree {empty}\tx\n"), "folder-empty"),
         (flat, "folder-shape"),
         (format!("040000 tree {part}\t.part:x\n"), "folder-shape"),
-        (format!("040000 tree {folder}\t.conflict\n"), "conflict-form"),
-        (format!("040000 tree {folder}\t.conflict\n100644 blob {blob}\tblob\n"), "conflict-form"),
     ] {
         root(&sandbox, &lines);
         assert_eq!(problems(&sandbox, 4), [found], "{lines}");
+    }
+    // A root has no document, so what belongs to one is tried one folder further down.
+    for lines in [
+        format!("040000 tree {folder}\t.conflict\n"),
+        format!("040000 tree {folder}\t.conflict\n100644 blob {blob}\tblob\n"),
+    ] {
+        let inner = make_tree(&sandbox, &lines);
+        root(&sandbox, &format!("040000 tree {inner}\tx\n"));
+        assert!(problems(&sandbox, 4).contains(&"conflict-form".to_owned()), "{lines}");
+    }
+    for lines in [format!("100644 blob {blob}\tblob\n"), format!("040000 tree {folder}\t.conflict\n")] {
+        root(&sandbox, &lines);
+        assert!(problems(&sandbox, 4).contains(&"folder-edge".to_owned()), "{lines}");
     }
     root(&sandbox, &edge("plain"));
     assert_eq!(problems(&sandbox, 0), [""; 0]);
