@@ -148,8 +148,8 @@ fn trees_that_isodb_would_not_have_made() {
     let children = sandbox.isodb(["ls", "f"]).ok().lines();
     let flat: String = children.iter().map(|key| edge(key.strip_prefix("f/").unwrap())).collect();
     for (lines, found) in [
-        (format!("100644 blob {blob}\tfile\n"), "folder-edge"),
-        (format!("100755 blob {blob}\tblob\n"), "folder-edge"),
+        (format!("100644 blob {blob}\tfile\n") + &edge("child"), "folder-edge"),
+        (format!("100755 blob {blob}\tblob\n") + &edge("child"), "folder-edge"),
         (format!("040000 tree {inner}\tblob\n"), "folder-name"),
         (edge("%2e"), "folder-name"),
         (edge("%41"), "folder-name"),
@@ -158,7 +158,7 @@ fn trees_that_isodb_would_not_have_made() {
         (format!("040000 tree {empty}\tx\n"), "folder-empty"),
         (flat, "folder-shape"),
         (format!("040000 tree {part}\t.part:x\n"), "folder-shape"),
-        (format!("040000 tree {inner}\t.conflict\n"), "conflict-form"),
+        (format!("040000 tree {inner}\t.conflict\n") + &edge("child"), "conflict-form"),
         (format!("040000 tree {inner}\t.conflict\n100644 blob {blob}\tblob\n"), "conflict-form"),
     ] {
         folder(&sandbox, &lines);
