@@ -90,7 +90,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 
 fn unlike(expected: &Option<Id>, found: &Option<Id>) -> String {
     match (found, expected) {
-        (Some(found), Some(expected)) => format!("is at {found}, not {expected}"),
+        (Some(found), Some(expected)) => format!("is at {found}, not at {expected}"),
         (Some(found), None) => format!("is at {found}, and no such ref was expected"),
         (None, Some(expected)) => format!("does not exist, and {expected} was expected"),
         (None, None) => "does not exist".into(),

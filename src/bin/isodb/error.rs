@@ -216,13 +216,11 @@ fn of_io(error: &io::Error) -> Option<String> {
 
 /// The one of some names that a wrong one was most likely meant to be: much alike, or one slip of the fingers away.
 pub(crate) fn most_similar(wrong: &str, names: impl Iterator<Item = String>) -> Option<String> {
-    let likeness = |name: &str| match strsim::osa_distance(wrong, name) {
-        1 if name.len() > 2 => 1.0,
-        _ => strsim::jaro_winkler(wrong, name),
-    };
-    let alike = names.filter(|name| name != wrong).map(|name| (likeness(&name), name));
+    let is_slip = |name: &str| name.len() > 2 && strsim::osa_distance(wrong, name) == 1;
+    let alike = names.filter(|name| name != wrong).map(|name| (strsim::jaro_winkler(wrong, &name), name));
+    let alike = alike.filter(|(likeness, name)| *likeness > 0.8 || is_slip(name));
     // Of several that are as much alike the first.
-    alike.filter(|(likeness, _)| *likeness > 0.8).min_by(|a, b| b.0.total_cmp(&a.0)).map(|(_, name)| name)
+    alike.min_by(|a, b| b.0.total_cmp(&a.0)).map(|(_, name)| name)
 }
 
 /// The key beside one that is not there that is most like it.

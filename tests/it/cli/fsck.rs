@@ -118,30 +118,28 @@ fn commits_that_lead_astray() {
     }
 }
 
-/// A tree with these entries, as `git ls-tree` shows them.
-fn make_tree(sandbox: &Sandbox, lines: &str) -> String {
+/// Makes a tree of these lines with git.
+fn tree(sandbox: &Sandbox, lines: &str) -> String {
     let mut command = sandbox.command("git");
     command.args(["--git-dir=.isodb", "mktree"]);
     run(command, Some(lines.as_bytes())).ok().line()
 }
 
-/// Makes a tree of these lines with git, a commit of it, and a ref to that.
-fn root(sandbox: &Sandbox, lines: &str) -> String {
-    let tree = make_tree(sandbox, lines);
-    let commit = sandbox.git(["commit-tree", "-m", "m", &tree]);
-    let commit = commit.ok().line();
-    sandbox.git(["update-ref", "refs/heads/made", &commit]).ok();
-    tree
+/// Makes the folder `doc` of these lines with git, and leads a ref to it.
+fn folder(sandbox: &Sandbox, lines: &str) {
+    let root = tree(sandbox, &format!("040000 tree {}\tdoc\n", tree(sandbox, lines)));
+    let commit = sandbox.git(["-c", "user.name=G", "-c", "user.email=g", "commit-tree", "-m", "m", &root]).ok().line();
+    sandbox.git(["-c", "user.name=G", "-c", "user.email=g", "update-ref", "refs/heads/made", &commit]).ok();
+    // What was there before is not to be told of again.
+    std::fs::remove_file(sandbox.db().join("logs/refs/heads/made")).ok();
 }
 
 #[test]
 fn trees_that_isodb_would_not_have_made() {
     let sandbox = filled();
-    sandbox.git(["config", "user.name", "G"]).ok();
-    sandbox.git(["config", "user.email", "g"]).ok();
     let id = |revision: &str| sandbox.git(["rev-parse", revision]).ok().line();
-    let (blob, folder, parts) = (id("HEAD:a/blob"), id("HEAD:a"), id("HEAD:f"));
-    let edge = |name: &str| format!("040000 tree {folder}\t{name}\n");
+    let (blob, inner, parts) = (id("HEAD:a/blob"), id("HEAD:a"), id("HEAD:f"));
+    let edge = |name: &str| format!("040000 tree {inner}\t{name}\n");
     let part =
         sandbox.git(["ls-tree", &parts]).ok().lines().into_iter().find(|line| line.contains("\t.part:")).unwrap();
     let part = part.split_whitespace().nth(2).unwrap().to_owned();
@@ -150,9 +148,9 @@ fn trees_that_isodb_would_not_have_made() {
     let children = sandbox.isodb(["ls", "f"]).ok().lines();
     let flat: String = children.iter().map(|key| edge(key.strip_prefix("f/").unwrap())).collect();
     for (lines, found) in [
-        (format!("100644 blob {blob}\tfile\n"), "folder-edge"),
-        (format!("100755 blob {blob}\tblob\n"), "folder-edge"),
-        (format!("040000 tree {folder}\tblob\n"), "folder-name"),
+        (format!("100644 blob {blob}\tfile\n") + &edge("child"), "folder-edge"),
+        (format!("100755 blob {blob}\tblob\n") + &edge("child"), "folder-edge"),
+        (format!("040000 tree {inner}\tblob\n"), "folder-name"),
         (edge("%2e"), "folder-name"),
         (edge("%41"), "folder-name"),
         (edge("a~b"), "folder-name"),
@@ -160,46 +158,27 @@ fn trees_that_isodb_would_not_have_made() {
         (format!("040000 tree {empty}\tx\n"), "folder-empty"),
         (flat, "folder-shape"),
         (format!("040000 tree {part}\t.part:x\n"), "folder-shape"),
+        (format!("040000 tree {inner}\t.conflict\n") + &edge("child"), "conflict-form"),
+        (format!("040000 tree {inner}\t.conflict\n100644 blob {blob}\tblob\n"), "conflict-form"),
     ] {
-        root(&sandbox, &lines);
+        folder(&sandbox, &lines);
         assert_eq!(problems(&sandbox, 4), [found], "{lines}");
     }
-    // A root has no document, so what belongs to one is tried one folder further down.
-    for lines in [
-        format!("040000 tree {folder}\t.conflict\n"),
-        format!("040000 tree {folder}\t.conflict\n100644 blob {blob}\tblob\n"),
-    ] {
-        let inner = make_tree(&sandbox, &lines);
-        root(&sandbox, &format!("040000 tree {inner}\tx\n"));
-        assert!(problems(&sandbox, 4).contains(&"conflict-form".to_owned()), "{lines}");
-    }
-    for lines in [format!("100644 blob {blob}\tblob\n"), format!("040000 tree {folder}\t.conflict\n")] {
-        root(&sandbox, &lines);
-        assert!(problems(&sandbox, 4).contains(&"folder-edge".to_owned()), "{lines}");
-    }
-    root(&sandbox, &edge("plain"));
+    folder(&sandbox, &edge("plain"));
     assert_eq!(problems(&sandbox, 0), [""; 0]);
 }
 
 #[test]
 fn conflicts() {
     let sandbox = filled();
-    sandbox.git(["config", "user.name", "G"]).ok();
-    sandbox.git(["config", "user.email", "g"]).ok();
     let mut ids = ["HEAD:a/blob", "HEAD~1:a/blob"].map(|revision| sandbox.git(["rev-parse", revision]).ok().line());
     ids.sort();
-    let folder = |winner: &str| {
-        let versions: String = ids.iter().map(|id| format!("100644 blob {id}\t{id}\n")).collect();
-        let conflict = root(&sandbox, &versions);
-        let document = root(&sandbox, &format!("100644 blob {winner}\tblob\n040000 tree {conflict}\t.conflict\n"));
-        root(&sandbox, &format!("040000 tree {document}\tdoc\n"));
-        // The helper's refs to the inner trees have been moved on; only their logs still lead there.
-        std::fs::remove_dir_all(sandbox.db().join("logs/refs/heads/made")).ok();
-        std::fs::remove_file(sandbox.db().join("logs/refs/heads/made")).ok();
-    };
-    folder(&ids[1]);
+    let versions: String = ids.iter().map(|id| format!("100644 blob {id}\t{id}\n")).collect();
+    let conflict = tree(&sandbox, &versions);
+    let document = |winner| format!("100644 blob {winner}\tblob\n040000 tree {conflict}\t.conflict\n");
+    folder(&sandbox, &document(&ids[1]));
     assert_eq!(problems(&sandbox, 0), [""; 0]);
-    folder(&ids[0]);
+    folder(&sandbox, &document(&ids[0]));
     assert_eq!(problems(&sandbox, 4), ["conflict-winner"]);
 }
 
