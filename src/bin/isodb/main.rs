@@ -39,7 +39,8 @@ fn main() -> ExitCode {
 }
 
 fn parse() -> Result<Cli, clap::Error> {
-    let mut command = help::command();
+    // Taking the parser apart again costs as much as parsing does, so it is left to the end of the process.
+    let mut command = std::mem::ManuallyDrop::new(help::command());
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))
 }
