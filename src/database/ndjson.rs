@@ -1,7 +1,8 @@
 //! Changes as NDJSON, one a line: `{"key":K,"value":JSON}`, `{"key":K,"text":S}`, `{"key":K,"base64":S}` or
 //! `{"key":K,"delete":true}`, each with an optional `"if":ID` or `"if":"none"`.
 //!
-//! A value is stored as its own text, byte for byte: a number keeps its digits, an object its spaces and its order.
+//! A value is stored as its own text, byte for byte: a number keeps its digits, an object its spaces and its order. With
+//! `"newline":true` a final newline follows it, as a program that prints JSON gives it.
 
 use std::borrow::Cow;
 use std::io::{BufRead, Read};
@@ -53,6 +54,7 @@ struct Members<'a> {
     #[serde(borrow)]
     base64: Option<Cow<'a, str>>,
     delete: Option<bool>,
+    newline: Option<bool>,
     #[serde(borrow, rename = "if")]
     condition: Option<Cow<'a, str>>,
     // What `get --json` says of a document besides: taken, so that its output can be stored as it is.
@@ -105,8 +107,14 @@ fn parse(line: &[u8], number: u64) -> Result<NdjsonLine, String> {
     let members: Members<'_> = serde_json::from_str(text).map_err(|error| explain(&error))?;
     let key: Key = members.key.parse().map_err(|error: crate::tree::KeyError| error.to_string())?;
     let condition = members.condition.as_deref().map(parse_condition).transpose()?;
+    if members.newline.is_some() && members.value.is_none() {
+        return Err("\"newline\" goes with \"value\" alone".into());
+    }
     let content = match (members.value, members.text, members.base64, members.delete) {
-        (Some(value), None, None, None) => Some(value.get().as_bytes().to_vec()),
+        (Some(value), None, None, None) => {
+            let end = if members.newline == Some(true) { "\n" } else { "" };
+            Some([value.get(), end].concat().into_bytes())
+        }
         (None, Some(text), None, None) => Some(text.into_owned().into_bytes()),
         (None, None, Some(coded), None) => {
             Some(BASE64.decode(coded.as_bytes()).map_err(|error| format!("its base64 is wrong: {error}"))?)
@@ -167,6 +175,11 @@ mod tests {
         assert_eq!(lines[1].condition, Some(Condition::Absent));
         assert_eq!(lines[1].number, 3);
         assert_eq!(lines[2].content, None);
+        let lines =
+            read(b"{\"key\":\"d\",\"value\":1,\"newline\":true}\n{\"key\":\"e\",\"value\":1,\"newline\":false}")
+                .unwrap();
+        assert_eq!(lines[0].content.as_deref(), Some(b"1\n".as_slice()));
+        assert_eq!(lines[1].content.as_deref(), Some(b"1".as_slice()));
     }
 
     #[test]
@@ -191,6 +204,7 @@ mod tests {
             "{\"key\":\"a\",\"text\":\"\\ud800\"}",
             "{\"key\":\"a\",\"value\":1} x",
             "{\"key\":\"a\",\"value\":nul}",
+            "{\"key\":\"a\",\"text\":\"x\",\"newline\":true}",
         ];
         for line in bad {
             match read(format!("{{\"key\":\"k\",\"value\":0}}\n{line}\n").as_bytes()) {

@@ -1,5 +1,5 @@
-//! A document as a line of JSON: {"key","id","size"} and "value", "text" or "base64". What stands here, `isodb apply`
-//! stores again, byte for byte.
+//! A document as a line of JSON: {"key","id","size"} and "value" (with "newline" where a final newline follows it),
+//! "text" or "base64". What stands here, `isodb apply` stores again, byte for byte.
 
 use std::io::{self, Write};
 
@@ -38,9 +38,12 @@ pub(crate) fn print_json(db: &Database, out: &mut Output, key: &Key, document: D
 
 fn small(out: &mut Output, body: &[u8]) -> Result<()> {
     match std::str::from_utf8(body) {
-        Ok(text) if is_plain_json(text) => {
+        Ok(text) if is_plain_json(text.strip_suffix('\n').unwrap_or(text)) => {
             out.bytes(b"\"value\":")?;
-            out.bytes(body)
+            match body.strip_suffix(b"\n") {
+                Some(value) => out.bytes(&[value, b",\"newline\":true"].concat()),
+                None => out.bytes(body),
+            }
         }
         Ok(text) => {
             out.bytes(b"\"text\":")?;

@@ -5,6 +5,7 @@ use std::io;
 use isodb::{Error, Key, ObjectError, RefError, TreeError};
 
 use crate::context::Context;
+use crate::output::quoted;
 
 /// What a command's end tells the shell (`isodb --help` lists them).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,6 +228,9 @@ fn similar_key(context: &Context, key: &Key) -> Option<String> {
     let database = context.database().ok()?;
     let tree = database.tree_of(database.head().ok()?.1).ok()?;
     let text = key.text();
+    if tree.folder(Some(key)).ok()?.is_some() {
+        return Some(format!("`isodb ls {}` lists what is below it", quoted(&text)));
+    }
     let (above, segment) = text.rsplit_once('/').map_or((None, text.as_ref()), |(above, s)| (Some(above), s));
     let folder: Option<Key> = above.and_then(|above| above.parse().ok());
     let children = tree.children(folder.as_ref()).ok()?.take(2000);

@@ -53,6 +53,9 @@ pub(super) fn openers() -> &'static [String] {
                 break;
             }
         }
+        // A name that goes on with what sorts before a slash comes before the name itself, so in the part to its left.
+        let longer: Vec<String> = found.iter().step_by(5).map(|name| format!("{name}-")).collect();
+        found.extend(longer);
         found.sort_by_cached_key(|name| model::order(name));
         found.dedup();
         found

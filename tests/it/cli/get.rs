@@ -165,3 +165,25 @@ fn damaged_documents_are_not_answered() {
     refused(sandbox.isodb(["get", "a/b"]), 4, "is damaged");
     refused(sandbox.isodb(["get", "--json", "a/b"]), 4, "is damaged");
 }
+
+#[test]
+fn json_with_a_final_newline_is_a_value_and_comes_back_with_it() {
+    let sandbox = Sandbox::with_database();
+    sandbox.isodb_with_input(["put", "k"], "{\"n\": 1.0}\n").ok();
+    sandbox.isodb_with_input(["put", "two"], "1\n\n").ok();
+    let printed = sandbox.isodb(["get", "--json", "k", "two"]).ok().text();
+    assert!(printed.contains(r#""value":{"n": 1.0},"newline":true}"#), "{printed}");
+    assert!(printed.contains(r#""text":"1\n\n"}"#), "{printed}");
+    let tree = sandbox.isodb(["rev-parse", "HEAD^{tree}"]).ok().line();
+    sandbox.isodb(["init", "copy.isodb"]).ok();
+    sandbox.isodb_with_input(["--db", "copy.isodb", "apply"], printed).ok();
+    assert_eq!(sandbox.isodb(["--db", "copy.isodb", "rev-parse", "HEAD^{tree}"]).ok().line(), tree);
+}
+
+#[test]
+fn a_folder_without_a_document_is_told_from_nothing() {
+    let sandbox = filled();
+    sandbox.isodb(["rm", "a"]).ok();
+    let ran = refused(sandbox.isodb(["get", "a"]), 1, "no document \"a\"");
+    assert!(ran.stderr().contains("hint: `isodb ls a` lists what is below it"), "{}", ran.stderr());
+}

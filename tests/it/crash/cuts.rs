@@ -63,3 +63,16 @@ fn a_power_cut_leaves_all_of_a_large_commit_or_nothing() {
     println!("{}: {operations} operations, {} states", scenario::LARGE.name, examiner.count());
     assert!(operations > 800, "each document takes several operations: {operations}");
 }
+
+#[test]
+fn objects_of_others_are_durable_when_a_put_has_used_them() {
+    let scenario = &scenario::BESIDE_GIT;
+    let clean = Clean::run(scenario);
+    let disk = clean.start.fork();
+    (scenario.run)(&disk).unwrap();
+    let allowed = Allowed { is_acked: true, ..clean.allowed };
+    for survivors in Survivors::all() {
+        let left = disk.after_power_cut(survivors);
+        Examiner::default().examine(&left, Path::new(ROOT), &allowed, &format!("{}, {survivors}", scenario.name));
+    }
+}

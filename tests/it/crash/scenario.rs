@@ -4,14 +4,16 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use isodb::{
-    BlobId, Changeset, CommitId, Condition, Database, Disk as _, Error, Expect, FaultDisk, Ident, Kind, Objects as _,
-    RefName,
+    Access, BlobId, Changeset, CommitId, Condition, Database, Disk as _, Error, Expect, FaultDisk, Ident, Kind,
+    Objects as _, RefName,
 };
 
 use super::examine::{info, open, put};
 
 /// Where the database lies.
 pub(super) const ROOT: &str = "/farm/.isodb";
+
+const OBJECTS: &str = "/farm/.isodb/objects";
 
 pub(super) type Run = fn(&FaultDisk) -> Result<Option<CommitId>, Error>;
 
@@ -53,6 +55,10 @@ pub(super) const ALL: &[Scenario] = &[
 
 /// One write of several commits: when one of them fails, those before it are made.
 pub(super) const SERIES: Scenario = Scenario { name: "a series of commits", prepare: some, run: series };
+
+/// What the other program has not flushed may be torn before this put; after it, it may not.
+pub(super) const BESIDE_GIT: Scenario =
+    Scenario { name: "a put of what git has stored", prepare: unflushed_objects, run: same_put };
 
 /// Too many operations for every test.
 pub(super) const LARGE: Scenario = Scenario { name: "apply of 100", prepare: some, run: |disk| apply(disk, 100) };
@@ -131,6 +137,20 @@ fn named_by_another(disk: &FaultDisk) {
             disk.heal();
             return;
         }
+    }
+}
+
+/// The objects of the next put, as git writes them: whole files under their names, and nothing flushed.
+fn unflushed_objects(disk: &FaultDisk) {
+    some(disk);
+    let after = disk.fork();
+    same_put(&after).unwrap();
+    for (path, content) in after.files() {
+        let (true, true, Some(content)) = (path.starts_with(OBJECTS), disk.stat(&path).is_err(), content) else {
+            continue;
+        };
+        disk.create_dir_all(path.parent().unwrap()).unwrap();
+        disk.write_new(&path, &content, Access::ReadOnly).unwrap();
     }
 }
 

@@ -18,8 +18,8 @@ use crate::progress::Progress;
 ///
 /// FILE or stdin has one JSON object a line, and the commit's id is printed. A line is {"key":K,"value":JSON},
 /// {"key":K,"text":S}, {"key":K,"base64":S} or {"key":K,"delete":true}; with "if":ID or "if":"none" it holds only if the
-/// key has that content before. A value is stored as it stands, byte for byte. A bad line is named by its number, and
-/// nothing is stored. Of several lines for one key the last counts.
+/// key has that content before. A value is stored as it stands, byte for byte; with "newline":true a newline follows. A
+/// bad line is named by its number, and nothing is stored. Of several lines for one key the last counts.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb apply records.ndjson

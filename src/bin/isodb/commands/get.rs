@@ -18,9 +18,9 @@ use crate::output::Output;
 /// newline, or by a line `missing KEY`; with -z keys and answers end in NUL. Exit 1 when a document that was named as
 /// an argument is not there.
 ///
-/// With --json, a document is one line: {"key","id","size"} and its content as "value" (JSON, as it was stored),
-/// "text" or "base64", or {"key","missing":true}; with --batch, keys can be in JSON quoting then. What it prints of
-/// documents, `isodb apply` stores.
+/// With --json, a document is one line: {"key","id","size"} and its content as "value" (JSON on one line, as it was
+/// stored; "newline":true where a final newline follows), "text" or "base64", or {"key","missing":true}; with --batch,
+/// keys can be in JSON quoting then. What it prints of documents, `isodb apply` stores.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb get animals/bella | jq .born
