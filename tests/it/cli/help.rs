@@ -97,6 +97,76 @@ fn every_argument_and_option_is_explained() {
     }
 }
 
+/// The names of the members of a record.
+fn members(record: &serde_json::Value, names: &mut std::collections::BTreeSet<String>) {
+    match record {
+        serde_json::Value::Object(object) => {
+            for (name, value) in object {
+                names.insert(name.clone());
+                members(value, names);
+            }
+        }
+        serde_json::Value::Array(all) => all.iter().for_each(|value| members(value, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_member_of_a_json_answer_is_documented() {
+    let sandbox = Sandbox::with_database();
+    sandbox.isodb_with_input(["put", "a/b"], "1").ok();
+    sandbox.isodb_with_input(["put", "a/b"], "2").ok();
+    std::fs::write(sandbox.db().join("refs/heads/bad"), "junk").unwrap();
+    let mut seen = Vec::new();
+    for line in [
+        "init x",
+        "config --list",
+        "config core.bare",
+        "put a/b new.json",
+        "get a/b",
+        "rm a/b",
+        "apply changes",
+        "ls",
+        "ls --long -r",
+        "ls --count",
+        "log",
+        "diff HEAD~1",
+        "head",
+        "ref get main",
+        "ref list refs/heads/main",
+        "ref log",
+        "cat-object HEAD",
+        "cat-object --all",
+        "hash-object changes",
+        "ls-tree HEAD",
+        "rev-parse HEAD",
+        "count-objects",
+        "fsck",
+        "restore --all --from HEAD~1",
+    ] {
+        sandbox.write("new.json", "3");
+        sandbox.write("changes", "{\"key\":\"a/b\",\"value\":4}");
+        let words: Vec<&str> = line.split(' ').collect();
+        let command = &words[..if words[0] == "ref" { 2 } else { 1 }];
+        let help = sandbox.isodb([&["help"], command].concat()).ok().text();
+        let status = if words[0] == "fsck" { 4 } else { 0 };
+        let records = sandbox.isodb([words.as_slice(), &["--json"]].concat()).status(status).lines();
+        assert!(!records.is_empty(), "{line}");
+        let mut names = std::collections::BTreeSet::new();
+        records.iter().for_each(|record| members(&serde_json::from_str(record).unwrap(), &mut names));
+        for name in names {
+            assert!(help.contains(&format!("\"{name}\"")), "the help of {command:?} does not name {name:?}");
+        }
+        seen.push(command.join(" "));
+    }
+    // Whatever takes --json was tried.
+    for command in all_commands() {
+        let short = sandbox.isodb([command.as_slice(), &["-h"]].concat()).ok().text();
+        let tried = seen.contains(&command.join(" ")) || command == ["show"];
+        assert_eq!(short.contains("--json"), tried, "{command:?}");
+    }
+}
+
 #[test]
 fn manual_pages_have_their_examples() {
     let sandbox = Sandbox::new();

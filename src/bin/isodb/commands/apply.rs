@@ -39,7 +39,7 @@ pub(crate) struct Args {
     commit: CommitArgs,
     #[command(flatten)]
     on: OnArgs,
-    /// Print a JSON object for each commit: its id, and whether it is new
+    /// Print a JSON object a commit: {"commit","new"}, `new` telling whether there was a change
     #[arg(long)]
     json: bool,
 }

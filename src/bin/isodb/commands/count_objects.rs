@@ -11,7 +11,7 @@ use crate::output::Output;
 #[command(after_help = "Example:
   isodb count-objects")]
 pub(crate) struct Args {
-    /// Print a JSON object
+    /// Print a JSON object: {"loose","bytes"}
     #[arg(long)]
     json: bool,
 }

@@ -13,7 +13,10 @@ use crate::people::{self, Detail};
 
 /// List the documents that differ between two revisions
 ///
-/// Each is marked A (added), M (changed) or D (removed). Subtrees that are equal are not read. With -p, JSON documents are compared field by field (each by its JSON pointer), other text line by line.
+/// Each is marked A (added), M (changed) or D (removed). Subtrees that are equal are not read. With -p, JSON documents
+/// are compared field by field (each by its JSON pointer), other text line by line.
+///
+/// With --json, a document is {"key","status","old","new"}: added, changed or removed, and the contents' ids.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb diff HEAD~1

@@ -18,7 +18,7 @@ use crate::progress::Progress;
   isodb fsck
   isodb fsck --json | jq -r .id | sort | uniq -c")]
 pub(crate) struct Args {
-    /// Print one JSON object a problem
+    /// Print one JSON object a problem: {"severity","id","subject","message"}
     #[arg(long)]
     json: bool,
 }

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     kind: String,
     #[command(flatten)]
     sync: SyncArgs,
-    /// Print a JSON object: the id and the kind
+    /// Print a JSON object: {"id","kind"}
     #[arg(long)]
     json: bool,
 }

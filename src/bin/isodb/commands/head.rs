@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Print the current ref's name
     #[arg(long)]
     name: bool,
-    /// Print a JSON object: the ref and its commit
+    /// Print a JSON object: {"ref","commit"}
     #[arg(long)]
     json: bool,
     #[command(flatten)]

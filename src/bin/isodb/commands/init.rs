@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// The first branch's name
     #[arg(short, long, value_name = "NAME", default_value = "main")]
     branch: String,
-    /// Print a JSON object: the path, and whether the database is new
+    /// Print a JSON object: {"path","new"}, `new` telling whether the database was made now
     #[arg(long)]
     json: bool,
 }

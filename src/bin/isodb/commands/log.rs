@@ -14,6 +14,9 @@ use crate::people;
 ///
 /// With keys, it is the history of what is at or below them. Of a merge that took all of that from one parent, only
 /// that parent's side is followed.
+///
+/// With --json, a commit is {"commit","tree","parents","author","committer","message"}; author and committer are
+/// {"name","email","time"}, the time in seconds since 1970.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb log -n 5

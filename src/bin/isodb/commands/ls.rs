@@ -13,6 +13,9 @@ use crate::output::Output;
 ///
 /// Each is shown by its whole key, and a slash behind a key says that there are documents below it. The order is that
 /// of the keys' segments, bytewise, and always the same. Exit 1 when there is nothing at PREFIX; --count says 0 then.
+///
+/// With --json, a document is {"key","id"}, with --long "size" too, and "conflict":true where there is one; a folder is
+/// {"key","folder":true}; --count is {"count"}.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb ls

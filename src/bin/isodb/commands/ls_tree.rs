@@ -12,7 +12,7 @@ use crate::output::Output;
 /// List the entries of a tree object
 ///
 /// Each is shown as it is stored: mode, kind, id, name. The names are those in the tree: escaped segments, and isodb's own edges `blob`, `.conflict` and `.part:NAME`.
-/// REV:KEY lists the folder at KEY.
+/// REV:KEY lists the folder at KEY. With --json, an entry is {"mode","kind","id","name"}.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb ls-tree HEAD

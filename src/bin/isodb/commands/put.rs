@@ -36,7 +36,7 @@ pub(crate) struct Args {
     commit: CommitArgs,
     #[command(flatten)]
     on: OnArgs,
-    /// Print a JSON object: the commit, the key, the content's id, whether the commit is new
+    /// Print a JSON object: {"commit","key","id","new"}, `new` telling whether there was a change
     #[arg(long)]
     json: bool,
 }

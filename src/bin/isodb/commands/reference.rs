@@ -35,6 +35,8 @@ enum Command {
   isodb ref get main")]
     Get(GetArgs),
     /// List names with their ids
+    ///
+    /// With --json, a name is {"name","id"}.
     #[command(after_help = "Example:
   isodb ref list refs/tags/")]
     List(ListRefs),
@@ -43,6 +45,9 @@ enum Command {
   isodb ref delete experiment --expect $id")]
     Delete(DeleteArgs),
     /// List where a name has been, newest first
+    ///
+    /// With --json, a move is {"ref","number","old","new","name","email","time","message"}: `number` is that of
+    /// REF@{N}, `name`, `email` and `time` are of who moved it and when.
     #[command(after_help = "Example:
   isodb ref log main")]
     Log(LogArgs),
@@ -71,7 +76,7 @@ struct GetArgs {
     /// The name
     #[arg(add = complete::refs())]
     name: String,
-    /// Print a JSON object: the name and the id
+    /// Print a JSON object: {"name","id"}
     #[arg(long)]
     json: bool,
 }

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     all: bool,
     #[command(flatten)]
     commit: CommitArgs,
-    /// Print a JSON object: the commit, and whether it is new
+    /// Print a JSON object: {"commit","new"}, `new` telling whether there was a change
     #[arg(long)]
     json: bool,
 }

@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Print only the first 12 digits
     #[arg(long)]
     short: bool,
-    /// Print JSON objects: the revision and its id
+    /// Print JSON objects: {"revision","id"}
     #[arg(long, conflicts_with = "short")]
     json: bool,
 }

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     commit: CommitArgs,
     #[command(flatten)]
     on: OnArgs,
-    /// Print a JSON object: the commit, and whether it is new
+    /// Print a JSON object: {"commit","new"}, `new` telling whether there was a change
     #[arg(long)]
     json: bool,
 }

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// The documents' sizes before and after
     #[arg(long)]
     stat: bool,
-    /// Print the commit as a JSON object, with its "changes"; another object as cat-object and ls-tree do
+    /// Print JSON: a commit as log does, with its {"changes"} as diff does; what else, as ls-tree and cat-object do
     #[arg(long, conflicts_with_all = ["patch", "stat"])]
     json: bool,
 }
