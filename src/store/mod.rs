@@ -49,7 +49,7 @@ impl Store {
     /// The store of the database directory `root`; new files are written in the directory `temporary` first.
     pub fn new(disk: Arc<dyn Disk>, root: &Path, temporary: &Path) -> Store {
         Store {
-            pending: Mutex::new(Pending::new(disk.clone(), temporary)),
+            pending: Mutex::new(Pending::new(disk.clone(), &root.join("objects"), temporary)),
             disk,
             objects: root.join("objects"),
             temporary: temporary.to_owned(),
@@ -181,7 +181,7 @@ impl Store {
     /// After an error the objects that were put are gone from this store, and it refuses further writes: what the
     /// disk has of them is not known.
     pub fn flush(&self, beside: &[PathBuf]) -> Result<()> {
-        self.pending().flush(&self.objects, beside)
+        self.pending().flush(beside)
     }
 
     /// Forgets all that was put since the last flush.
@@ -268,19 +268,17 @@ impl Store {
         };
         let mut swept = 0;
         for entry in entries {
-            let path = self.temporary.join(entry.name);
+            let path = self.temporary.join(&entry.name);
             // Another sweeper may have been here first, so no failure counts.
             if !self.disk.stat(&path).is_ok_and(|stat| stat.modified < before) {
                 continue;
             }
-            if entry.kind == FileKind::Dir {
-                for file in self.disk.list(&path).unwrap_or_default() {
-                    swept += usize::from(self.disk.remove(&path.join(file.name)).is_ok());
-                }
-                let _ = self.disk.remove_dir(&path);
-            } else {
-                swept += usize::from(self.disk.remove(&path).is_ok());
-            }
+            // A marker stays as long as there are files that it stands for.
+            let (beside, all) = match entry.name.strip_suffix(pending::MARKER) {
+                Some(stem) => pending::sweep_beside(&*self.disk, &self.objects, stem, before),
+                None => (0, true),
+            };
+            swept += beside + usize::from(all && self.disk.remove(&path).is_ok());
         }
         Ok(swept)
     }

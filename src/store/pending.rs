@@ -10,24 +10,31 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
 
 use super::{Result, io_error, loose};
 use crate::disk::{Access, Disk};
 use crate::object::{Id, Kind};
 
-/// From this many pending objects on, threads write the files, in a directory of this store's own: one that all
-/// writers share would stay large, and slow to list, after it has held thousands of files.
+/// From this many pending objects on, threads write the files, each beside the place where it will get its name: in one
+/// directory for all they would wait for each other. A marker in the temporary directory says that there are such files.
 const THREADS_FROM: usize = 64;
 /// Bodies above this size are written at once, so that what waits for the threads stays small.
 const QUEUE_BODY: usize = 256 << 10;
 /// So many objects go to a thread at once: waking it for each costs more than writing one.
 const BATCH: usize = 32;
-/// Marks the numbers of the files in the store's own directory.
-const IN_OWN_DIR: u64 = 1 << 63;
+/// Marks the numbers of the files that lie beside their places.
+const BESIDE: u64 = 1 << 63;
+/// What the name of a store's marker ends with, after the stem of its names.
+pub(super) const MARKER: &str = ".many";
+/// How the names of such files start; git knows them for temporary ones as well. The stem follows.
+const BESIDE_PREFIX: &str = "tmp_obj_";
 
 #[derive(Debug)]
 pub(super) struct Pending {
     disk: Arc<dyn Disk>,
+    /// `objects/`.
+    objects: PathBuf,
     temporary: PathBuf,
     /// How this store's temporary names begin: no other process and no other store of this process has it.
     stem: String,
@@ -35,8 +42,8 @@ pub(super) struct Pending {
     prepared: bool,
     count: u64,
     files: HashMap<Id, u64>,
-    /// Whether the store's own directory has been made.
-    has_own_dir: bool,
+    /// Whether the marker has been made.
+    has_marker: bool,
     /// What goes to a thread next.
     batch: Vec<Job>,
     /// Objects that somebody else had stored already, perhaps without having flushed them yet.
@@ -99,20 +106,58 @@ fn threads() -> usize {
 }
 
 fn write(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<()> {
-    disk.write_new(path, &loose::encode(kind, body), Access::ReadOnly).map_err(io_error(path))
+    let bytes = loose::encode(kind, body);
+    let write = || disk.write_new(path, &bytes, Access::ReadOnly);
+    match write() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make_parent(disk, path)?;
+            write()
+        }
+        done => done,
+    }
+    .map_err(io_error(path))
+}
+
+/// Makes the directory that an object lies in.
+fn make_parent(disk: &dyn Disk, path: &Path) -> Result<()> {
+    let dir = path.parent().expect("an object lies in a directory");
+    match disk.create_dir(dir) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(io_error(dir)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the files beside their places that a dead writer left, whose names have this stem and which are older than
+/// `before`. Answers how many were removed and whether none is left.
+pub(super) fn sweep_beside(disk: &dyn Disk, objects: &Path, stem: &str, before: SystemTime) -> (usize, bool) {
+    let start = format!("{BESIDE_PREFIX}{stem}-");
+    let (mut swept, mut all) = (0, true);
+    for byte in 0..=255u8 {
+        let dir = objects.join(format!("{byte:02x}"));
+        for file in disk.list(&dir).unwrap_or_default().iter().filter(|file| file.name.starts_with(&start)) {
+            let path = dir.join(&file.name);
+            // Another sweeper may have been here first, so no failure counts.
+            let is_old = disk.stat(&path).is_ok_and(|stat| stat.modified < before);
+            let is_gone = is_old && disk.remove(&path).is_ok();
+            swept += usize::from(is_gone);
+            all &= is_gone;
+        }
+    }
+    (swept, all)
 }
 
 impl Pending {
-    pub(super) fn new(disk: Arc<dyn Disk>, temporary: &Path) -> Pending {
+    pub(super) fn new(disk: Arc<dyn Disk>, objects: &Path, temporary: &Path) -> Pending {
         let random = RandomState::new().build_hasher().finish();
         Pending {
             disk,
+            objects: objects.to_owned(),
             temporary: temporary.to_owned(),
             stem: format!("{}-{random:016x}", std::process::id()),
             prepared: false,
             count: 0,
             files: HashMap::new(),
-            has_own_dir: false,
+            has_marker: false,
             batch: Vec::new(),
             reused: BTreeSet::new(),
             writers: None,
@@ -129,14 +174,13 @@ impl Pending {
         self.reused.insert(id);
     }
 
-    fn own_dir(&self) -> PathBuf {
-        self.temporary.join(&self.stem)
-    }
-
-    fn path(&self, number: u64) -> PathBuf {
-        match number & IN_OWN_DIR {
+    fn path(&self, id: Id, number: u64) -> PathBuf {
+        match number & BESIDE {
             0 => self.temporary.join(format!("{}-{number}", self.stem)),
-            _ => self.own_dir().join((number ^ IN_OWN_DIR).to_string()),
+            _ => {
+                let name = format!("{BESIDE_PREFIX}{}-{}", self.stem, number ^ BESIDE);
+                loose::path(&self.objects, id).with_file_name(name)
+            }
         }
     }
 
@@ -144,7 +188,7 @@ impl Pending {
     pub(super) fn file(&mut self, id: Id) -> Result<Option<PathBuf>> {
         let Some(number) = self.files.get(&id).copied() else { return Ok(None) };
         self.finish_writing()?;
-        Ok(Some(self.path(number)))
+        Ok(Some(self.path(id, number)))
     }
 
     fn check_usable(&self) -> Result<()> {
@@ -163,18 +207,19 @@ impl Pending {
             self.prepared = true;
         }
         self.count += 1;
-        Ok((self.count, self.path(self.count)))
+        let path = self.temporary.join(format!("{}-{}", self.stem, self.count));
+        Ok((self.count, path))
     }
 
     /// The number and the path of a new temporary file, one of many.
-    fn next_of_many(&mut self) -> Result<(u64, PathBuf)> {
-        let number = self.next_file()?.0 | IN_OWN_DIR;
-        if !self.has_own_dir {
-            let dir = self.own_dir();
-            self.disk.create_dir(&dir).map_err(io_error(&dir))?;
-            self.has_own_dir = true;
+    fn next_of_many(&mut self, id: Id) -> Result<(u64, PathBuf)> {
+        let number = self.next_file()?.0 | BESIDE;
+        if !self.has_marker {
+            let marker = self.marker();
+            self.disk.create(&marker, Access::ReadWrite).map_err(io_error(&marker))?;
+            self.has_marker = true;
         }
-        Ok((number, self.path(number)))
+        Ok((number, self.path(id, number)))
     }
 
     /// Takes over a temporary file that holds an object; `false` when the object is pending already.
@@ -194,7 +239,7 @@ impl Pending {
             return Ok(());
         }
         let is_queued = self.files.len() >= THREADS_FROM && body.len() <= QUEUE_BODY;
-        let (number, path) = if is_queued { self.next_of_many()? } else { self.next_file()? };
+        let (number, path) = if is_queued { self.next_of_many(id)? } else { self.next_file()? };
         if is_queued && self.writers.is_none() {
             self.writers = Writers::start(&self.disk);
         }
@@ -233,8 +278,8 @@ impl Pending {
         finished
     }
 
-    pub(super) fn flush(&mut self, objects: &Path, beside: &[PathBuf]) -> Result<()> {
-        let flushed = self.check_usable().and_then(|()| self.try_flush(objects, beside));
+    pub(super) fn flush(&mut self, beside: &[PathBuf]) -> Result<()> {
+        let flushed = self.check_usable().and_then(|()| self.try_flush(beside));
         if flushed.is_err() {
             self.failed = true;
             self.discard();
@@ -242,44 +287,44 @@ impl Pending {
         flushed
     }
 
-    fn try_flush(&mut self, objects: &Path, beside: &[PathBuf]) -> Result<()> {
+    fn try_flush(&mut self, beside: &[PathBuf]) -> Result<()> {
         self.finish_writing()?;
         let sync = |paths: &[PathBuf]| match paths.first() {
             Some(first) => self.disk.sync(paths).map_err(io_error(first)),
             None => Ok(()),
         };
-        let mut contents: Vec<PathBuf> = self.files.values().map(|&number| self.path(number)).collect();
+        let mut contents: Vec<PathBuf> = self.files.iter().map(|(&id, &number)| self.path(id, number)).collect();
         contents.sort();
-        contents.extend(self.reused.iter().map(|&id| loose::path(objects, id)));
+        contents.extend(self.reused.iter().map(|&id| loose::path(&self.objects, id)));
         contents.extend_from_slice(beside);
         sync(&contents)?;
 
         let mut files: Vec<(Id, u64)> = self.files.iter().map(|(&id, &number)| (id, number)).collect();
         files.sort_unstable();
-        let mut names = self.give_names(objects, &files)?;
+        let mut names = self.give_names(&files)?;
         self.files.clear();
         for &id in &self.reused {
-            let path = loose::path(objects, id);
+            let path = loose::path(&self.objects, id);
             names.extend(path.parent().map(Path::to_owned));
         }
         if !names.is_empty() {
             // Directories that somebody else made a moment ago may not be durable under their own names yet.
-            names.insert(objects.to_owned());
+            names.insert(self.objects.clone());
         }
         let names: Vec<PathBuf> = names.into_iter().collect();
         sync(&names)?;
         self.reused.clear();
-        self.remove_own_dir();
+        self.remove_marker();
         Ok(())
     }
 
     /// Gives the objects' files their names. Answers the directories and files to make durable.
-    fn give_names(&self, objects: &Path, files: &[(Id, u64)]) -> Result<BTreeSet<PathBuf>> {
+    fn give_names(&self, files: &[(Id, u64)]) -> Result<BTreeSet<PathBuf>> {
         let give = |files: &[(Id, u64)]| -> Result<BTreeSet<PathBuf>> {
             let mut names = BTreeSet::new();
             for &(id, number) in files {
-                let path = loose::path(objects, id);
-                let temporary = self.path(number);
+                let path = loose::path(&self.objects, id);
+                let temporary = self.path(id, number);
                 let dir = path.parent().expect("an object lies in a directory");
                 if !names.contains(dir) {
                     names.insert(dir.to_owned());
@@ -310,35 +355,37 @@ impl Pending {
         })
     }
 
-    fn remove_own_dir(&mut self) {
-        if std::mem::take(&mut self.has_own_dir) {
+    fn marker(&self) -> PathBuf {
+        self.temporary.join(format!("{}{MARKER}", self.stem))
+    }
+
+    fn remove_marker(&mut self) {
+        if std::mem::take(&mut self.has_marker) {
             // Best effort: what is left is swept later.
-            let _ = self.disk.remove_dir(&self.own_dir());
+            let _ = self.disk.remove(&self.marker());
         }
     }
 
     /// Gives an object's file its name.
     fn rename(&self, temporary: &Path, path: &Path) -> Result<()> {
-        match (self.disk.rename(temporary, path), path.parent()) {
-            (Err(error), Some(dir)) if error.kind() == ErrorKind::NotFound => {
-                match self.disk.create_dir(dir) {
-                    Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io_error(dir)(error)),
-                    _ => {}
-                }
-                self.disk.rename(temporary, path).map_err(io_error(path))
+        match self.disk.rename(temporary, path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                make_parent(&*self.disk, path)?;
+                self.disk.rename(temporary, path)
             }
-            (done, _) => done.map_err(io_error(path)),
+            done => done,
         }
+        .map_err(io_error(path))
     }
 
     /// Removes the temporary files, as far as that goes: what is left is swept later.
     pub(super) fn discard(&mut self) {
         let _ = self.finish_writing();
         let files = std::mem::take(&mut self.files);
-        for number in files.into_values() {
-            let _ = self.disk.remove(&self.path(number));
+        for (id, number) in files {
+            let _ = self.disk.remove(&self.path(id, number));
         }
-        self.remove_own_dir();
+        self.remove_marker();
         self.reused.clear();
     }
 }

@@ -114,17 +114,17 @@ fn only_old_temporary_files_are_swept() {
     let disk = empty_disk();
     let day = |n: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * n);
     let old = store_on(&disk);
-    put_blobs(&old, 0..3).unwrap();
+    let ids = put_blobs(&old, 0..100).unwrap();
+    // Reading one waits for the threads that write them.
+    old.get(ids[0]).unwrap();
+    assert_eq!(temporary_files(&disk).len(), 101);
     // As if the process had died.
     std::mem::forget(old);
-    let folder = Path::new(TEMPORARY).join("folder");
-    disk.create_dir(&folder).unwrap();
-    disk.append(&folder.join("1"), b"of a writer of many").unwrap();
     disk.set_clock(day(2));
     let new = store_on(&disk);
-    let ids = put_blobs(&new, 3..5).unwrap();
+    let ids = put_blobs(&new, 100..102).unwrap();
     assert_eq!(new.sweep(day(0)).unwrap(), 0);
-    assert_eq!(new.sweep(day(1)).unwrap(), 4);
+    assert_eq!(new.sweep(day(1)).unwrap(), 101);
     assert_eq!(new.sweep(day(1)).unwrap(), 0);
     new.flush(&[]).unwrap();
     assert_eq!(new.ids().unwrap().len(), ids.len());

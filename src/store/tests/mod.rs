@@ -55,11 +55,11 @@ fn noise(len: usize) -> Vec<u8> {
     bytes
 }
 
-/// The files below `/db/isodb/tmp`.
+/// What lies where new files are written, and beside the places of objects.
 fn temporary_files(disk: &FaultDisk) -> Vec<PathBuf> {
-    disk.list(Path::new(TEMPORARY))
-        .map(|entries| entries.into_iter().map(|entry| Path::new(TEMPORARY).join(entry.name)).collect())
-        .unwrap_or_default()
+    let is_temporary =
+        |path: &Path| path.parent() == Some(Path::new(TEMPORARY)) || path.to_string_lossy().contains("/tmp_obj_");
+    disk.files().into_iter().map(|(path, _)| path).filter(|path| is_temporary(path)).collect()
 }
 
 /// The path of a stored object.

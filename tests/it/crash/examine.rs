@@ -114,7 +114,9 @@ impl Examiner {
         let mut hasher = DefaultHasher::new();
         let mut files = disk.files();
         if self.is_coarse {
-            files.retain(|(path, _)| !path.starts_with(root.join("isodb/tmp")));
+            let is_temporary =
+                |path: &Path| path.starts_with(root.join("isodb/tmp")) || path.to_string_lossy().contains("/tmp_obj_");
+            files.retain(|(path, _)| !is_temporary(path));
         }
         (files, allowed.is_acked, allowed.promised.is_some()).hash(&mut hasher);
         if !self.seen.insert(hasher.finish()) {
