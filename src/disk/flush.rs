@@ -17,10 +17,10 @@ const THREADS: usize = 16;
 #[cfg(target_os = "linux")]
 const MANY: usize = 256;
 
-/// What all programs together may have written and not flushed, in KiB, for a flush of the file system to be cheap: a
-/// few milliseconds on a disk, less than half a second on a memory card.
+/// What all programs together may have written and not flushed, as a share of the memory, for a flush of the file system
+/// to be cheap: 8 MiB on a machine of 1 GiB, where disks are slow, and more on larger ones.
 #[cfg(target_os = "linux")]
-const LITTLE_KIB: u64 = 4096;
+const LITTLE: u64 = 128;
 
 /// Returns when the contents of these files and the entries of these directories would survive a power cut.
 pub(super) fn flush(paths: &[PathBuf]) -> io::Result<()> {
@@ -41,13 +41,13 @@ pub(super) fn flush(paths: &[PathBuf]) -> io::Result<()> {
 /// Whether so little waits to be written on this machine that it may as well be written now.
 #[cfg(target_os = "linux")]
 fn little_is_dirty() -> bool {
-    let dirty = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+    let little = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let kib =
             |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
-        let (dirty, writing): (u64, u64) = (kib("Dirty:")?, kib("Writeback:")?);
-        Some(dirty + writing)
+        let (memory, dirty, writing): (u64, u64, u64) = (kib("MemTotal:")?, kib("Dirty:")?, kib("Writeback:")?);
+        Some(dirty + writing <= memory / LITTLE)
     });
-    dirty.is_some_and(|kib| kib <= LITTLE_KIB)
+    little.unwrap_or(false)
 }
 
 /// Whether this kernel's `syncfs` fails when a write failed: since Linux 5.8.

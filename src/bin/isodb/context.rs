@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -241,11 +241,16 @@ impl Context {
 }
 
 fn login_name() -> String {
-    raw_variable("USER")
-        .or_else(|| raw_variable("LOGNAME"))
-        .and_then(|name| name.into_string().ok())
-        .or_else(|| whoami::username().ok().filter(|name| !name.is_empty()))
-        .unwrap_or_else(|| "unknown".into())
+    // The author and the committer both ask, and the system may have to look it up in a directory of users.
+    static NAME: OnceLock<String> = OnceLock::new();
+    let find = || {
+        raw_variable("USER")
+            .or_else(|| raw_variable("LOGNAME"))
+            .and_then(|name| name.into_string().ok())
+            .or_else(|| whoami::username().ok().filter(|name| !name.is_empty()))
+            .unwrap_or_else(|| "unknown".into())
+    };
+    NAME.get_or_init(find).clone()
 }
 
 fn host_name() -> String {
