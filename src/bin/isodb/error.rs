@@ -107,7 +107,7 @@ pub(crate) fn say(line: &str) {
 }
 
 /// Whether the reader of stdout went away, which ends a command as it should.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<OutputError>().is_some_and(|error| error.0.kind() == io::ErrorKind::BrokenPipe)
 }
 

@@ -172,3 +172,12 @@ fn ten_thousand_lines() {
     assert_eq!(sandbox.isodb(["ls"]).ok().text(), "");
     sandbox.check_with_git();
 }
+
+#[test]
+fn a_reader_that_goes_away_loses_no_line() {
+    let sandbox = Sandbox::with_database();
+    let lines: String = (0..200).map(|n| format!("{{\"key\":\"n/{n}\",\"value\":{n}}}\n")).collect();
+    sandbox.write("lines", lines);
+    sandbox.bash("set -o pipefail; isodb apply --no-sync --each --sync-every 20 lines | head -n 1 >first").ok();
+    assert_eq!(sandbox.isodb(["ls", "-r", "--count"]).ok().line(), "200");
+}

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::args::{CommitArgs, OnArgs};
 use crate::context::Context;
-use crate::error::{Failure, LineError};
+use crate::error::{Failure, LineError, is_closed_pipe};
 use crate::input::Input;
 use crate::output::{Output, quoted};
 use crate::progress::Progress;
@@ -98,7 +98,8 @@ fn each(
     lines: &mut NdjsonReader<BufReader<Box<dyn Read>>>,
     progress: &mut Progress,
 ) -> Result<()> {
-    let mut out = Output::new(context);
+    // Nobody may be reading the ids any more: the changes are stored all the same.
+    let mut out = Some(Output::new(context));
     let target = context.target(&args.commit)?;
     loop {
         let mut batch: Vec<(Changeset, CommitInfo)> = Vec::new();
@@ -125,10 +126,14 @@ fn each(
         let is_last = batch.len() < args.sync_every;
         let changes: Vec<_> = batch.iter().map(|(changes, info)| (changes, info)).collect();
         let series = db.commit_series(&target, Expect::Any, &changes)?;
-        for outcome in &series.outcomes {
-            print(&mut out, outcome, args.json)?;
+        let print_all = |out: &mut Output| {
+            series.outcomes.iter().try_for_each(|outcome| print(out, outcome, args.json))?;
+            out.flush()
+        };
+        match out.as_mut().map_or(Ok(()), print_all) {
+            Err(error) if is_closed_pipe(&error) => out = None,
+            printed => printed?,
         }
-        out.flush()?;
         if let Some(error) = series.failed {
             return Err(LineError { line: numbers[series.outcomes.len()], source: error }.into());
         }
@@ -136,7 +141,7 @@ fn each(
             return Err(bad_line(error, "the lines before it are stored"));
         }
         if is_last {
-            return out.finish();
+            return Ok(());
         }
     }
 }
