@@ -250,7 +250,7 @@ impl Store {
             let dir = self.objects.join(&entry.name);
             for file in self.disk.list(&dir).map_err(io_error(&dir))? {
                 let is_object = format!("{}{}", entry.name, file.name).parse::<Id>().is_ok();
-                if !is_object && !file.name.starts_with("tmp_obj_") {
+                if !is_object && !file.name.starts_with(pending::BESIDE_PREFIX) {
                     strange.push((dir.join(&file.name), "its name is no object's"));
                 }
             }

@@ -28,7 +28,7 @@ const BESIDE: u64 = 1 << 63;
 /// What the name of a store's marker ends with, after the stem of its names.
 pub(super) const MARKER: &str = ".many";
 /// How the names of such files start; git knows them for temporary ones as well. The stem follows.
-const BESIDE_PREFIX: &str = "tmp_obj_";
+pub(super) const BESIDE_PREFIX: &str = "tmp_obj_";
 
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -174,9 +174,14 @@ impl Pending {
         self.reused.insert(id);
     }
 
+    /// The path of a file in the temporary directory.
+    fn plain_path(&self, number: u64) -> PathBuf {
+        self.temporary.join(format!("{}-{number}", self.stem))
+    }
+
     fn path(&self, id: Id, number: u64) -> PathBuf {
         match number & BESIDE {
-            0 => self.temporary.join(format!("{}-{number}", self.stem)),
+            0 => self.plain_path(number),
             _ => {
                 let name = format!("{BESIDE_PREFIX}{}-{}", self.stem, number ^ BESIDE);
                 loose::path(&self.objects, id).with_file_name(name)
@@ -207,8 +212,7 @@ impl Pending {
             self.prepared = true;
         }
         self.count += 1;
-        let path = self.temporary.join(format!("{}-{}", self.stem, self.count));
-        Ok((self.count, path))
+        Ok((self.count, self.plain_path(self.count)))
     }
 
     /// The number and the path of a new temporary file, one of many.

@@ -88,9 +88,12 @@ impl Context {
 
     /// Opens it to write.
     pub(crate) fn database_to_write(&self, sync: SyncArgs) -> Result<Database> {
+        let without_sync = || self.open(Arc::new(OsDisk::without_sync()));
+        if sync.no_sync {
+            return without_sync();
+        }
         let db = self.database()?;
-        let without = sync.no_sync || db.config().get("core.fsync").is_some_and(|value| value == "none");
-        if without { self.open(Arc::new(OsDisk::without_sync())) } else { Ok(db) }
+        if db.config().get("core.fsync") == Some("none") { without_sync() } else { Ok(db) }
     }
 
     fn open(&self, disk: Arc<dyn Disk>) -> Result<Database> {
