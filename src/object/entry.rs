@@ -135,7 +135,9 @@ pub fn encode_tree(entries: &mut [Entry]) -> Vec<u8> {
 
 /// Encodes entries that are in git's order already; neither order nor names are checked.
 pub fn encode_sorted<'a>(entries: impl IntoIterator<Item = EntryRef<'a>>) -> Vec<u8> {
-    let mut body = Vec::new();
+    let entries = entries.into_iter();
+    // 40 bytes beside the name, which has some twenty.
+    let mut body = Vec::with_capacity(entries.size_hint().0 * 64);
     for entry in entries {
         body.extend_from_slice(entry.mode.octal().as_bytes());
         body.push(b' ');
