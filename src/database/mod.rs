@@ -9,20 +9,24 @@ mod commit;
 mod config;
 mod error;
 mod fsck;
+mod graph;
 mod history;
 mod init;
+mod lineage;
 mod ndjson;
 mod revision;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::disk::{Access, Disk};
 use crate::object::{CommitId, Id, Ident, Kind, Objects, TreeId};
 use crate::refs::{Expect, LogEntry, RefEdit, RefName, RefValue, Refs};
-use crate::store::Store;
+use crate::store::{CommitGraph, Store};
 use crate::tree::Tree;
 
 pub use changeset::{Changeset, Condition};
@@ -54,6 +58,7 @@ pub struct Database {
     refs: Refs,
     config: Config,
     patience: Duration,
+    graph: OnceLock<Option<CommitGraph>>,
 }
 
 impl Database {
@@ -73,6 +78,7 @@ impl Database {
             config,
             disk,
             patience,
+            graph: OnceLock::new(),
         })
     }
 

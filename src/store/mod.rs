@@ -4,6 +4,7 @@
 //! [`Store::flush`] makes all of it durable and then gives it its names: a crash leaves either a whole object or none.
 //! **Invariant:** a file under `objects/` is written once and never changed.
 
+mod graph;
 mod loose;
 mod pending;
 mod stream;
@@ -19,6 +20,9 @@ use crate::object::{Error, Hasher, Id, Kind, Object, Objects, Prefix, TreeId, ha
 
 pub use stream::Reader;
 
+pub(crate) use graph::{
+    CommitGraph, Filter, FilterPath, Filters, GraphCommit, MAX_FILTER_PATHS, MAX_TIME, NO_GENERATION, parents_first,
+};
 use pending::Pending;
 
 type Result<T, E = Error> = std::result::Result<T, E>;

@@ -10,7 +10,7 @@ const BLOB: &[u8] = b"blob";
 /// The edge from a folder to the versions of the document there.
 const CONFLICT: &[u8] = b".conflict";
 /// How the name of an edge to a part starts; the name of the part's first child follows.
-const PART: &[u8] = b".part:";
+pub(super) const PART: &[u8] = b".part:";
 
 /// A document as a folder holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,6 +12,7 @@ mod folder;
 mod key;
 mod list;
 mod part;
+mod raw;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub use edit::Edit;
 pub use folder::{Conflict, Document};
 pub use key::{Key, KeyError};
 pub use list::{Child, Children, Documents, Range};
+pub(crate) use raw::{changed_entries, without_parts};
 
 use folder::Folder;
 

@@ -18,13 +18,13 @@ const ROOT: &str = "/db";
 const TEMPORARY: &str = "/db/isodb/tmp";
 
 /// An empty database's directories, durable.
-fn empty_disk() -> FaultDisk {
+pub(crate) fn empty_disk() -> FaultDisk {
     let disk = FaultDisk::new();
     disk.import(Path::new("/db/objects"), None);
     disk
 }
 
-fn store_on(disk: &FaultDisk) -> Store {
+pub(crate) fn store_on(disk: &FaultDisk) -> Store {
     Store::new(Arc::new(disk.clone()), Path::new(ROOT), Path::new(TEMPORARY))
 }
 
