@@ -4,6 +4,7 @@
 //! never leads to an object that a power cut could take away. The room has no terminal, no environment and no clock:
 //! who and when are arguments.
 
+mod ancestry;
 mod changeset;
 mod commit;
 mod config;

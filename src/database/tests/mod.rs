@@ -1,5 +1,6 @@
 //! Tests of histories: made at random, with merges, clocks that go wrong and folders that are cut anew.
 
+mod ancestry;
 mod graph;
 mod history;
 
