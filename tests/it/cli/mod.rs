@@ -1,5 +1,6 @@
 //! The commands, spawned: a file for each group of them, and for what all of them promise.
 
+mod ancestry;
 mod apply;
 mod cat_object;
 mod completions;
