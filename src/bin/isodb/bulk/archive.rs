@@ -231,11 +231,11 @@ mod tests {
     #[test]
     fn extended_headers() {
         let mut extension = Extension::default();
-        extension.take(b"10 path=x\n\n8 a=b=c\n12 size=1234\n18 ISODB.key=../y\n").unwrap();
+        extension.take(b"11 path=x\n\n8 a=b=c\n13 size=1234\n18 ISODB.key=../y\n").unwrap();
         assert_eq!(extension.path.as_deref(), Some(b"x\n".as_slice()));
         assert_eq!(extension.key.as_deref(), Some(b"../y".as_slice()));
         assert_eq!(extension.size, Some(1234));
-        for bad in ["x", "5 a=b\n", "99 a=b\n", "0 a=b\n", "6 a=b\n6", "5 ab\n", "7 size=\n", "-1 a=b\n", "4 a=b\n"] {
+        for bad in ["x", "5 a=b\n", "99 a=b\n", "0 a=b\n", "6 a=b\n6", "5 ab\n", "8 size=\n", "-1 a=b\n", "4 a=b\n"] {
             assert!(Extension::default().take(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -17,10 +17,10 @@ use crate::progress::Progress;
 /// A longer line of NDJSON is not taken back.
 const LONGEST_LINE: u64 = 256 << 20;
 
-/// Write all documents, or those below PREFIX, as NDJSON, into a directory or as tar
+/// Write many documents, as NDJSON, into a directory or as tar
 ///
-/// What it writes, `isodb import` stores again, byte for byte, in the order of keys and always the same: the database
-/// that it is imported to has the same root tree.
+/// All documents, or those below PREFIX, in the order of keys and always the same. What it writes, `isodb import` stores
+/// again, byte for byte: the database that it is imported to has the same root tree.
 ///
 /// NDJSON has a line a document, as `isodb apply` takes them. A tar archive has a file a document, with the commit's time;
 /// a segment . or .. of a key is written as %2E or %2E%2E, and stands with the file as it is. A directory cannot hold a
