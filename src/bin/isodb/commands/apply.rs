@@ -44,7 +44,8 @@ pub(crate) struct Args {
     json: bool,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+/// Reads a number above zero on the command line.
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match crate::args::number(text)? {
         0 => Err("it must be at least 1".into()),
         number => Ok(number),
@@ -79,7 +80,7 @@ fn bad_line(error: Error, hint: &str) -> anyhow::Error {
 }
 
 /// Adds a line's change, and puts its content into the store.
-fn add(db: &Database, changes: &mut Changeset, line: NdjsonLine) -> Result<()> {
+fn add(db: &Database, changes: &mut Changeset, line: NdjsonLine<'_>) -> Result<()> {
     if let Some(condition) = line.condition {
         changes.require(line.key.clone(), condition);
     }
