@@ -68,6 +68,6 @@ pub use refs::{
 };
 pub use store::{IN_MEMORY_LIMIT, Reader, STREAM_FROM, Store, hash_stream};
 pub use tree::{
-    Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Error as TreeError, Finding, FolderCheck,
-    FolderChecker, Key, KeyError, Range, Role, Tree,
+    Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Edits, Error as TreeError, Finding,
+    FolderCheck, FolderChecker, Key, KeyError, Range, Role, Tree,
 };

@@ -9,5 +9,6 @@ mod names;
 mod properties;
 mod raw;
 mod regrouped;
+mod sizes;
 mod state;
 mod vectors;
