@@ -141,6 +141,12 @@ impl Folder {
         };
         Ok(Folder { document, tree })
     }
+
+    /// Whether there is nothing but a document.
+    pub(super) fn is_leaf(&self) -> bool {
+        let own = self.document.map_or(0, |document| 1 + usize::from(document.conflict.is_some()));
+        self.tree.len() == own
+    }
 }
 
 /// Where the edges to parts begin in a folder's tree or a part. `None` where the children stand.

@@ -13,8 +13,10 @@ mod folder;
 mod key;
 mod list;
 mod part;
+mod scan;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use crate::object::{self, Objects, TreeId};
 
@@ -24,7 +26,8 @@ pub use edit::Edit;
 pub use edits::Edits;
 pub use folder::{Conflict, Document};
 pub use key::{Key, KeyError};
-pub use list::{Child, Children, Documents, Range};
+pub use list::{Child, Children};
+pub use walk::{Documents, Range};
 
 use folder::Folder;
 
