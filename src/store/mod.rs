@@ -5,6 +5,7 @@
 //! **Invariant:** a file under `objects/` is written once and never changed.
 
 mod loose;
+pub(crate) mod pack;
 mod pending;
 mod stream;
 #[cfg(test)]
