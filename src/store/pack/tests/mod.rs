@@ -29,7 +29,7 @@ fn repository(commits: usize) -> Option<Git> {
 /// Adds commits, each of which changes a few documents, and a tag.
 fn add_commits(git: &Git, numbers: std::ops::Range<usize>) {
     let mut stream = String::new();
-    let mut data = |stream: &mut String, text: &str| writeln!(stream, "data {}\n{text}", text.len()).unwrap();
+    let data = |stream: &mut String, text: &str| writeln!(stream, "data {}\n{text}", text.len()).unwrap();
     for number in numbers.clone() {
         let time = 1_700_000_000 + number;
         writeln!(stream, "commit refs/heads/main\ncommitter Ann <ann@farm> {time} +0000").unwrap();
