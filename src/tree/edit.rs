@@ -1,5 +1,7 @@
 //! Editing: sorted changes applied to a tree, writing only the folders and parts that change.
 
+use std::sync::Arc;
+
 use super::edits::{Edits, Sorted};
 use super::folder::{self, Edge, Folder};
 use super::part::{Builder, MAX_HEIGHT};
@@ -132,7 +134,7 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
         (id, tree): Listed<'_>,
         height: u32,
         end: Option<&[u8]>,
-        read: &mut Vec<object::Tree>,
+        read: &mut Vec<Arc<object::Tree>>,
         out: &mut Builder,
     ) -> Result<()> {
         if height == 0 {

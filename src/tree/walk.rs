@@ -33,7 +33,7 @@ pub struct Documents<'a, O: ?Sized> {
 /// A folder's tree or one of its parts, on the way.
 struct Level {
     id: TreeId,
-    tree: object::Tree,
+    tree: Arc<object::Tree>,
     /// The place of the edge that comes next.
     next: usize,
     /// How long the folder's path is, and how long its key is as text, a slash behind it counted.
