@@ -165,6 +165,10 @@ impl Pending {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     pub(super) fn holds(&self, id: Id) -> bool {
         self.files.contains_key(&id)
     }

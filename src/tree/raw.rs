@@ -4,14 +4,15 @@
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::Result;
 use crate::object::{self, EntryRef, Objects, TreeId, tree_order};
 
 /// Two trees at one path, and how far each has been gone through.
 struct Level {
-    old: object::Tree,
-    new: object::Tree,
+    old: Arc<object::Tree>,
+    new: Arc<object::Tree>,
     at: (usize, usize),
     /// The length of the path of these trees, with the slash behind it.
     path: usize,
@@ -31,7 +32,7 @@ pub(crate) fn changed_entries<O: Objects + ?Sized>(
     new: Option<TreeId>,
     visit: &mut Visit<'_>,
 ) -> Result<()> {
-    let load = |id: Option<TreeId>| id.map_or(Ok(object::Tree::empty()), |id| objects.tree(id));
+    let load = |id: Option<TreeId>| id.map_or_else(|| Ok(Arc::new(object::Tree::empty())), |id| objects.tree(id));
     if old == new {
         return Ok(());
     }

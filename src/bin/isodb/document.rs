@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use anyhow::Result;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::write::EncoderWriter;
-use isodb::{BlobId, Database, Document, Key, Kind, ObjectError, Reader, STREAM_FROM};
+use isodb::{BlobId, Database, Key, Kind, ObjectError, Reader, STREAM_FROM};
 use serde_json::value::RawValue;
 
 use crate::error::OutputError;
-use crate::output::{Output, to_output};
+use crate::output::to_output;
 
 /// A document's content, to read.
 pub(crate) fn open(db: &Database, blob: BlobId) -> Result<Reader> {
@@ -26,7 +26,10 @@ pub(crate) enum Content {
 
 impl Content {
     pub(crate) fn read(db: &Database, blob: BlobId) -> Result<Content> {
-        let mut reader = open(db, blob)?;
+        Content::of(open(db, blob)?)
+    }
+
+    pub(crate) fn of(mut reader: Reader) -> Result<Content> {
         if reader.size() > STREAM_FROM {
             return Ok(Content::Large(Box::new(reader)));
         }
@@ -52,13 +55,11 @@ impl Content {
     }
 }
 
-/// Prints a document with its id and its size.
-pub(crate) fn print_json(db: &Database, out: &mut Output, key: &Key, document: Document) -> Result<()> {
-    let content = Content::read(db, document.blob)?;
-    let out = out.writer();
+/// Writes a document with its id and its size.
+pub(crate) fn write_json(db: &Database, out: &mut impl Write, key: &Key, blob: BlobId, content: Content) -> Result<()> {
     write_key(out, &key.text())?;
-    write!(out, ",\"id\":\"{}\",\"size\":{}", document.blob, content.size()).map_err(OutputError)?;
-    write_content(db, out, document.blob, content)
+    write!(out, ",\"id\":\"{blob}\",\"size\":{}", content.size()).map_err(OutputError)?;
+    write_content(db, out, blob, content)
 }
 
 /// Writes a document as a change that stores it.

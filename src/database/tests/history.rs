@@ -102,7 +102,7 @@ fn what_a_damaged_file_says_is_not_asked() {
     // Its parents are places that no commit has.
     let records = 8 + 8 * 12 + 1024 + 50 * 32;
     for n in 0..50 {
-        disk.write_at(path, Some(records + 48 * n + 32), &[0x6f, 0xff, 0xff, 0xff]).unwrap();
+        disk.write_at(path, records + 48 * n + 32, &[0x6f, 0xff, 0xff, 0xff]).unwrap();
     }
     assert_eq!(history(&reopen(&disk), &made[49..], &options), plain);
 }

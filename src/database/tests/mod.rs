@@ -14,7 +14,7 @@ use super::{Database, init};
 use crate::disk::{Disk, FaultDisk, OsDisk};
 use crate::object::{BlobId, Commit, CommitId, Ident, Kind, Objects, TreeId};
 use crate::refs::{Expect, RefName};
-use crate::tree::{Edit, Key, Tree};
+use crate::tree::{Edit, Edits, Key, Tree};
 
 /// One commit of a history: how it comes from those before it.
 #[derive(Clone, Debug)]
@@ -112,8 +112,8 @@ fn make(db: &Database, steps: &[Step]) -> Vec<CommitId> {
             let put = |byte| Edit::Put(BlobId(db.store().put(Kind::Blob, &[byte]).unwrap()).into());
             (key(*number), content.map_or(Edit::Remove, put))
         };
-        let edits = step.edits.iter().map(edit).collect();
-        let tree = Tree::new(db.store(), tree).edit(edits).unwrap().id();
+        let edits: Edits = step.edits.iter().map(edit).collect();
+        let tree = Tree::new(db.store(), tree).edit(&edits).unwrap().id();
         made.push(put_commit(db, tree, parents, step.time, &n.to_string()));
     }
     db.store().flush(&[]).unwrap();

@@ -8,6 +8,7 @@ use super::bloom::{self, Filter};
 use super::{CommitGraph, FilterPath, KEYS, KEYS_VERSION, MARK, NO_PARENT, SIGNATURE, path};
 use crate::disk::Access;
 use crate::object::{CommitId, TreeId};
+use crate::store::pending::Pending;
 use crate::store::{Result, Store, io_error};
 
 /// The latest time that the file can hold, in seconds since 1970: the year 2514.
@@ -251,7 +252,7 @@ impl Store {
             return Err(io_error(&path)(reason));
         }
         let changed = self.disk.create_dir_all(&info).map_err(io_error(&info))?;
-        let (_, temporary) = self.pending().next_file()?;
+        let (_, temporary) = self.pending(Pending::next_file)?;
         let written = (|| {
             let file = self.disk.create(&temporary, Access::ReadOnly)?;
             encode(commits, filters, &mut io::BufWriter::with_capacity(1 << 16, file))?;
