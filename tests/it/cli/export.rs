@@ -154,7 +154,8 @@ fn into_a_file() {
 #[test]
 fn a_reader_that_goes_away() {
     let lines: String = (0..5_000).map(|n| format!("{{\"key\":\"n/{n}\",\"value\":{n}}}\n")).collect();
-    let sandbox = Sandbox::with_database();
+    let sandbox = Sandbox::in_memory();
+    sandbox.isodb(["init"]).ok();
     sandbox.isodb_with_input(["import", "--no-sync"], lines).ok();
     for format in ["ndjson", "tar"] {
         let script = format!("set -o pipefail; isodb export --format {format} | head -c 10 >first");
