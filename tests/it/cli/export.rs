@@ -105,6 +105,26 @@ fn large_documents_are_streamed() {
 }
 
 #[test]
+fn large_documents_take_little_memory() {
+    let sandbox = Sandbox::in_memory();
+    sandbox.isodb(["init"]).ok();
+    let script = "set -e; mkdir in; head -c 128M /dev/zero | tr '\\0' '\\377' >in/big
+        ulimit -d 80000    # kilobytes
+        isodb import in
+        isodb export --format dir -o out
+        cmp in/big out/big
+        isodb export -o x.tar
+        isodb import --prefix tar x.tar
+        isodb export big | wc -c";
+    let lines = sandbox.bash(script).ok().lines();
+    assert_eq!(lines.last().map(String::as_str), Some("178956998"));
+    assert_eq!(
+        sandbox.isodb(["rev-parse", "HEAD:tar/big"]).ok().line(),
+        sandbox.isodb(["rev-parse", "HEAD:big"]).ok().line()
+    );
+}
+
+#[test]
 fn into_a_file() {
     let sandbox = with(&odd_documents());
     sandbox.isodb(["export", "-o", "x.ndjson"]).ok();
@@ -134,7 +154,8 @@ fn into_a_file() {
 #[test]
 fn a_reader_that_goes_away() {
     let lines: String = (0..5_000).map(|n| format!("{{\"key\":\"n/{n}\",\"value\":{n}}}\n")).collect();
-    let sandbox = Sandbox::with_database();
+    let sandbox = Sandbox::in_memory();
+    sandbox.isodb(["init"]).ok();
     sandbox.isodb_with_input(["import", "--no-sync"], lines).ok();
     for format in ["ndjson", "tar"] {
         let script = format!("set -o pipefail; isodb export --format {format} | head -c 10 >first");
