@@ -132,7 +132,8 @@ impl PackWriter {
         }
     }
 
-    /// Adds an object as a delta (git's format; git takes none below 4 bytes) against one that was added before.
+    /// Adds an object as a delta (git's format) against one that was added before. git takes no delta
+    /// below 4 bytes, and none that makes an empty object.
     pub(crate) fn add_delta(&mut self, id: Id, base: Id, delta: &[u8]) -> Result<()> {
         let base = self.base(base)?;
         match self.enter(id)? {

@@ -145,6 +145,9 @@ fn lines_that_are_there_are_waited_for_together_and_one_alone_is_answered() {
     assert_eq!(sandbox.git(["rev-list", "--count", "HEAD"]).ok().line(), "300");
     let log = || std::fs::read_to_string(sandbox.db().join("logs/HEAD")).unwrap();
     assert_eq!(log().lines().count(), 1, "{}", log());
+    // The folder's tree is new with each commit, and stored as what is new in it.
+    let packed = sandbox.bash("cd .isodb && git verify-pack -v objects/pack/*.idx").ok().text();
+    assert!(packed.contains("chain length = 8") && !packed.contains("chain length = 9"), "{packed}");
     // The next line comes only when this one's id has been read; an empty line is nothing to wait for.
     let ids = sandbox.bash(
         "coproc isodb apply --each; for n in 1 2 3; do

@@ -56,8 +56,8 @@ fn add(pack: &mut PackWriter, objects: &[(Object, Way)]) -> crate::store::Result
             let base = &objects[at.checked_sub(back + 1)?].0;
             let is_fit = base.kind == object.kind && base.id() != id && !pack.contains(id);
             let delta = is_fit.then(|| DeltaIndex::new(&base.body).make(body, usize::MAX))??;
-            // git takes no shorter ones.
-            (delta.len() >= 4).then_some((base.id(), delta))
+            // git takes no others.
+            (delta.len() >= 4 && !body.is_empty()).then_some((base.id(), delta))
         };
         let stream = |bytes: &[u8]| {
             let mut out = Vec::new();
