@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crate::disk::{Access, Disk, FileKind};
 use crate::object::{Error, Hasher, Id, IdHasher, Kind, Object, Objects, Prefix, Tree, TreeId, hash};
 
+pub use pack::receive::Received;
 pub use source::Usage;
 pub use stream::Reader;
 
@@ -273,6 +274,18 @@ impl Store {
         // Best effort: what is left is swept later.
         let _ = self.disk.remove(&path);
         spooled
+    }
+
+    /// Takes in a pack that somebody else made, from a stream that ends with it; bases that it leaves out are taken from
+    /// this store. Nothing of it is stored before [`Received::keep`].
+    ///
+    /// # Errors
+    /// [`Error::DamagedFile`] when the stream is no sound pack, [`Error::Damaged`] when an object in it is malformed,
+    /// [`Error::Missing`] when a base is nowhere, [`Error::TooLarge`] for a delta, or an object other than a blob, above
+    /// [`IN_MEMORY_LIMIT`].
+    pub fn receive(&self, source: &mut dyn Read) -> Result<Received> {
+        let resolve = |id| self.get(id);
+        pack::receive::index_pack(self.disk.clone(), source, &self.objects.join("pack"), &resolve)
     }
 
     /// Makes all that was put durable and visible, in two waits for the disk: first the contents, with those of

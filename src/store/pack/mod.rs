@@ -6,6 +6,8 @@ pub(crate) mod entry;
 pub(crate) mod index;
 mod inflate;
 mod queue;
+pub(crate) mod receive;
+mod resolve;
 pub(crate) mod set;
 mod table;
 #[cfg(test)]

@@ -247,7 +247,7 @@ impl PackWriter {
 }
 
 /// The checksum of a whole file, and its size.
-fn sum(disk: &dyn Disk, path: &Path) -> io::Result<([u8; 32], u64)> {
+pub(super) fn sum(disk: &dyn Disk, path: &Path) -> io::Result<([u8; 32], u64)> {
     let mut file = disk.open(path)?;
     let mut hash = Sha256::new();
     let mut size = 0;
