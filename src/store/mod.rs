@@ -31,6 +31,7 @@ pub use stream::Reader;
 
 use cache::Cache;
 use pack::Bases;
+use pack::receive::Dirs;
 use pack::set::FromPack;
 use pending::{Found, Pending};
 use source::{FromFile, Place, Source};
@@ -189,10 +190,11 @@ impl Store {
             match self.pending(|pending| pending.find(id))? {
                 Some(Found::Object(object)) => return Ok(Some(from_object(object))),
                 // A pending file that is gone was flushed by another thread since, and is stored.
-                Some(Found::File(path)) => match from_file(&path)? {
-                    Some(read) => return Ok(Some(read)),
-                    None => {}
-                },
+                Some(Found::File(path)) => {
+                    if let Some(read) = from_file(&path)? {
+                        return Ok(Some(read));
+                    }
+                }
                 None => {}
             }
         }
@@ -285,7 +287,9 @@ impl Store {
     /// [`IN_MEMORY_LIMIT`].
     pub fn receive(&self, source: &mut dyn Read) -> Result<Received> {
         let resolve = |id| self.get(id);
-        pack::receive::index_pack(self.disk.clone(), source, &self.objects.join("pack"), &resolve)
+        self.disk.create_dir_all(&self.temporary).map_err(io_error(&self.temporary))?;
+        let dirs = Dirs { packs: &self.objects.join("pack"), temporary: &self.temporary };
+        pack::receive::index_pack(self.disk.clone(), source, dirs, &resolve)
     }
 
     /// Makes all that was put durable and visible, in two waits for the disk: first the contents, with those of

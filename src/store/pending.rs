@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pack::delta::DeltaIndex;
-use super::pack::write::{Finished, PackWriter};
+use super::pack::files::Finished;
+use super::pack::write::PackWriter;
 use super::source::Listing;
 use super::temporary::{BESIDE, Stem, new_stem};
 use super::window::{Body, Window};

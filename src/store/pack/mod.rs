@@ -3,6 +3,7 @@
 
 pub(crate) mod delta;
 pub(crate) mod entry;
+pub(crate) mod files;
 pub(crate) mod index;
 mod inflate;
 mod queue;

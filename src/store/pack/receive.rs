@@ -3,19 +3,19 @@
 //! Two passes. The first writes the stream to a file and computes the ids of what is whole in it; the second makes the
 //! objects of the deltas, from each base on to those that hang on it. Bases that the stream does not have are added.
 
-use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
 use super::entry::{self, EntryHeader, EntryKind};
-use super::index::{IndexEntry, write_index};
+use super::files::{Files, Finished};
+use super::index::IndexEntry;
 use super::resolve::{Resolve, Resolved, Resolver};
-use super::{CHECKSUM, Flaw, HEADER, write};
-use crate::disk::{Access, Disk};
+use super::{CHECKSUM, Flaw, HEADER};
+use crate::disk::Disk;
 use crate::object::{Error, Hasher, Id, Kind, check};
 use crate::store::{IN_MEMORY_LIMIT, Result, deflate, io_error};
 
@@ -31,65 +31,22 @@ pub(super) fn damaged(flaw: Flaw) -> Error {
 
 /// A pack that was taken in, whole and checked, under temporary names. Dropping it removes it.
 #[derive(Debug)]
-pub struct Received {
-    files: Files,
-    checksum: [u8; 32],
-    count: u32,
-}
-
-/// The files of one pack that is being taken in.
-#[derive(Debug)]
-struct Files {
-    disk: Arc<dyn Disk>,
-    /// `objects/pack`.
-    dir: PathBuf,
-    pack: PathBuf,
-    index: PathBuf,
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        // Best effort: what is left is swept later.
-        for path in [&self.pack, &self.index] {
-            let _ = self.disk.remove(path);
-        }
-    }
-}
-
-impl Files {
-    fn new(disk: Arc<dyn Disk>, dir: &Path) -> Files {
-        let random = RandomState::new().build_hasher().finish();
-        let path = |start: &str| dir.join(format!("{start}{}-{random:016x}", std::process::id()));
-        Files { pack: path("tmp_pack_"), index: path("tmp_idx_"), dir: dir.to_owned(), disk }
-    }
-}
+pub struct Received(Finished);
 
 impl Received {
     /// How many objects it has, with the bases that were added.
     pub fn count(&self) -> u32 {
-        self.count
+        self.0.count()
     }
 
     /// Makes the pack durable and gives it its name: from then on its objects are stored. A pack without objects is
     /// not kept.
     pub fn keep(self) -> Result<()> {
-        let Files { disk, dir, pack, index } = &self.files;
-        if self.count == 0 {
-            return Ok(());
-        }
-        disk.sync(&[pack.clone(), index.clone()]).map_err(io_error(pack))?;
-        let name = dir.join(format!("pack-{}.pack", Id::from_bytes(self.checksum)));
-        // The name tells the whole content. The index goes last: who sees it has the pack.
-        for (from, to) in [(pack, name.clone()), (index, name.with_extension("idx"))] {
-            disk.rename(from, &to).map_err(io_error(&to))?;
-        }
-        let above = dir.parent().map(Path::to_owned);
-        let dirs: Vec<PathBuf> = std::iter::once(dir.clone()).chain(above).collect();
-        disk.sync(&dirs).map_err(io_error(dir))
+        if self.count() == 0 { Ok(()) } else { self.0.keep() }
     }
 }
 
-/// Takes in a pack from a stream that ends with it, into the directory `dir` of packs, which is made if need be.
+/// Takes in a pack from a stream that ends with it, into the directory of packs.
 /// `outside` gives the bases that a thin pack leaves out.
 ///
 /// # Errors
@@ -99,29 +56,33 @@ impl Received {
 pub(crate) fn index_pack(
     disk: Arc<dyn Disk>,
     source: &mut dyn Read,
-    dir: &Path,
+    dirs: Dirs<'_>,
     outside: Resolve<'_>,
 ) -> Result<Received> {
-    take_in(disk, source, dir, Resolver::new(outside, WAITING))
+    take_in(disk, source, dirs, Resolver::new(outside, WAITING))
+}
+
+/// The directory of packs, which is made if need be, and that of the lock of who writes one, which is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dirs<'a> {
+    pub(crate) packs: &'a Path,
+    pub(crate) temporary: &'a Path,
 }
 
 /// The same with a resolver, which is new.
 pub(super) fn take_in(
     disk: Arc<dyn Disk>,
     source: &mut dyn Read,
-    dir: &Path,
+    dirs: Dirs<'_>,
     mut resolver: Resolver<'_>,
 ) -> Result<Received> {
-    let files = Files::new(disk, dir);
-    let disk = &files.disk;
-    disk.create_dir_all(dir).map_err(io_error(dir))?;
-    let of_pack = || io_error(&files.pack);
-    let file = disk.create(&files.pack, Access::ReadWrite).map_err(of_pack())?;
-    let mut input = Input::new(source, file, &files.pack);
+    let (files, file) = Files::create(disk, dirs.packs, dirs.temporary)?;
+    let of_pack = || io_error(files.pack());
+    let mut input = Input::new(source, file, files.pack());
     let checksum = read(&mut input, &mut resolver)?;
     let (mut file, mut end) = input.finish()?;
 
-    resolver.run(&disk.map(&files.pack).map_err(of_pack())?)?;
+    resolver.run(&files.disk().map(files.pack()).map_err(of_pack())?)?;
     let Resolved { mut entries, added, outside } = resolver.finish()?;
     let mut compress = deflate::compressor();
     for id in &added {
@@ -135,26 +96,16 @@ pub(super) fn take_in(
         file.write_all(&bytes).map_err(of_pack())?;
         end += bytes.len() as u64;
     }
-    let count = u32::try_from(entries.len()).map_err(|_| damaged(Flaw("it has too many objects")))?;
-    let checksum = if added.is_empty() {
-        checksum
-    } else {
-        file.flush().map_err(of_pack())?;
-        disk.write_at(&files.pack, 8, &count.to_be_bytes()).map_err(of_pack())?;
-        write::sum(&**disk, &files.pack).map_err(of_pack())?.0
-    };
-    file.write_all(&checksum).and_then(|()| file.flush()).map_err(of_pack())?;
-    drop(file);
-    disk.set_read_only(&files.pack).map_err(of_pack())?;
-
-    entries.sort_unstable_by_key(|entry| entry.id);
-    if entries.windows(2).any(|pair| pair[0].id == pair[1].id) {
+    if u32::try_from(entries.len()).is_err() {
+        return Err(damaged(Flaw("it has too many objects")));
+    }
+    let mut ids: Vec<Id> = entries.iter().map(|entry| entry.id).collect();
+    ids.sort_unstable();
+    if ids.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(damaged(Flaw("it has an object twice")));
     }
-    let of_index = || io_error(&files.index);
-    let mut index = disk.create(&files.index, Access::ReadOnly).map_err(of_index())?;
-    write_index(&entries, &checksum, &mut index).and_then(|_| index.flush()).map_err(of_index())?;
-    Ok(Received { files, checksum, count })
+    drop(ids);
+    files.finish(file, entries, added.is_empty().then_some(checksum)).map(Received)
 }
 
 /// The first pass: gives the entries to the resolver. Answers the stream's checksum, which is right.

@@ -7,15 +7,25 @@ use crate::disk::{Disk, FaultDisk};
 use crate::object::{Error, Memory, Objects, hash};
 use crate::store::Result;
 use crate::store::pack::delta::DeltaIndex;
-use crate::store::pack::receive::{Received, index_pack, take_in};
+use crate::store::pack::receive::{Dirs, Received, index_pack, take_in};
 use crate::store::pack::resolve::Resolver;
 use crate::store::tests::noise;
 
 const DIR: &str = "/db/objects/pack";
 
+fn dirs() -> Dirs<'static> {
+    Dirs { packs: DIR.as_ref(), temporary: "/db/isodb/tmp".as_ref() }
+}
+
+fn empty_disk() -> FaultDisk {
+    let disk = FaultDisk::new();
+    disk.import(dirs().temporary, None);
+    disk
+}
+
 /// Takes in a pack on a disk in memory; the objects of `known` can be bases.
 fn receive(disk: &FaultDisk, pack: &[u8], known: &Memory) -> Result<Received> {
-    index_pack(Arc::new(disk.clone()), &mut &pack[..], DIR.as_ref(), &|id| known.get(id))
+    index_pack(Arc::new(disk.clone()), &mut &pack[..], dirs(), &|id| known.get(id))
 }
 
 fn store_on(disk: &FaultDisk) -> Store {
@@ -34,10 +44,10 @@ fn gits_packs_are_indexed_as_git_does_it() {
         let all = ["pack-objects", "--all", "--stdout", "-q", "--no-reuse-delta"].into_iter().chain(options);
         let pack = git.command().args(all).stdin(std::process::Stdio::null()).output().unwrap().stdout;
         for room in [usize::MAX, 0] {
-            let disk = FaultDisk::new();
+            let disk = empty_disk();
             let resolve = |id| none.get(id);
             let resolver = Resolver::new(&resolve, room);
-            let received = take_in(Arc::new(disk.clone()), &mut &pack[..], DIR.as_ref(), resolver).unwrap();
+            let received = take_in(Arc::new(disk.clone()), &mut &pack[..], dirs(), resolver).unwrap();
             assert_eq!(store_on(&disk).ids().unwrap(), []);
             received.keep().unwrap();
             let files = files_on(&disk);
@@ -124,10 +134,10 @@ proptest! {
         }
         entries.remove(skipped);
         let (pack, _) = assemble(&entries);
-        let disk = FaultDisk::new();
+        let disk = empty_disk();
         let resolve = |id| known.get(id);
         let resolver = Resolver::new(&resolve, room);
-        take_in(Arc::new(disk.clone()), &mut &pack[..], DIR.as_ref(), resolver).unwrap().keep().unwrap();
+        take_in(Arc::new(disk.clone()), &mut &pack[..], dirs(), resolver).unwrap().keep().unwrap();
         let store = store_on(&disk);
         for (id, _, _) in &entries {
             prop_assert_eq!(store.get(*id).unwrap().unwrap().id(), *id);
@@ -150,7 +160,7 @@ fn delta(from: u8, to: u8) -> Vec<u8> {
 /// The pack is refused, and nothing is left of it.
 #[track_caller]
 fn refused(pack: &[u8], known: &Memory) -> Error {
-    let disk = FaultDisk::new();
+    let disk = empty_disk();
     let error = receive(&disk, pack, known).unwrap_err();
     assert_eq!(files_on(&disk), []);
     error
@@ -165,7 +175,7 @@ fn no_flipped_or_lost_byte_is_taken() {
     ];
     let (pack, _) = assemble(&entries);
     let none = Memory::new();
-    assert_eq!(receive(&FaultDisk::new(), &pack, &none).unwrap().count(), 3);
+    assert_eq!(receive(&empty_disk(), &pack, &none).unwrap().count(), 3);
     for at in 0..pack.len() {
         for mask in [0x01, 0x40, 0xFF] {
             let mut bad = pack.clone();
@@ -225,7 +235,7 @@ fn a_base_that_is_here_and_outside_is_not_added_twice() {
     }
     // 2 on 1, 1 on 0, and 0 is left out; whichever base is looked for first.
     let chain = [(blob(2).0, Made::OnId(blob(1).0), delta(1, 2)), (blob(1).0, Made::OnId(blob(0).0), delta(0, 1))];
-    let disk = FaultDisk::new();
+    let disk = empty_disk();
     receive(&disk, &assemble(&chain).0, &known).unwrap().keep().unwrap();
     let store = store_on(&disk);
     for n in 0..3 {
@@ -239,7 +249,7 @@ fn a_base_that_is_here_and_outside_is_not_added_twice() {
 
 #[test]
 fn an_empty_pack_leaves_nothing() {
-    let disk = FaultDisk::new();
+    let disk = empty_disk();
     let received = receive(&disk, &assemble(&[]).0, &Memory::new()).unwrap();
     assert_eq!(received.count(), 0);
     received.keep().unwrap();
@@ -249,7 +259,7 @@ fn an_empty_pack_leaves_nothing() {
 #[test]
 fn what_is_kept_survives_a_power_cut() {
     let (pack, _) = assemble(&[(blob(0).0, Made::Blob, blob(0).1), (blob(1).0, Made::OnEntry(0), delta(0, 1))]);
-    let disk = FaultDisk::new();
+    let disk = empty_disk();
     disk.import("/db/objects/info".as_ref(), None);
     receive(&disk, &pack, &Memory::new()).unwrap().keep().unwrap();
     let disk = disk.after_power_cut(crate::disk::Survivors::SYNCED);
