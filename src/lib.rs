@@ -66,7 +66,7 @@ pub use object::{
 pub use refs::{
     Error as RefError, Expect, LogEntry, NameError, Prepared, RefEdit, RefName, RefValue, Reflog, Refs, WriteLock,
 };
-pub use store::{IN_MEMORY_LIMIT, Reader, STREAM_FROM, Store, Usage, hash_stream};
+pub use store::{IN_MEMORY_LIMIT, Reader, Received, STREAM_FROM, Store, Usage, hash_stream};
 pub use tree::{
     Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Edits, Error as TreeError, Finding,
     FolderCheck, FolderChecker, Key, KeyError, Range, Role, Tree,

@@ -23,7 +23,7 @@ pub enum Condition {
 pub struct Changeset {
     edits: Edits,
     conditions: Vec<(Key, Condition)>,
-    /// A root tree to take as it is, in place of edits.
+    /// A root tree to start from in place of the commit's.
     whole: Option<crate::object::TreeId>,
 }
 
@@ -33,7 +33,7 @@ impl Changeset {
         Changeset::default()
     }
 
-    /// The change to just this root tree.
+    /// The change to just this root tree; further changes are made in it.
     pub fn whole_tree(root: crate::object::TreeId) -> Changeset {
         Changeset { whole: Some(root), ..Changeset::default() }
     }
@@ -73,11 +73,8 @@ impl Changeset {
         for (key, condition) in &self.conditions {
             check(base, key, *condition)?;
         }
-        match self.whole {
-            Some(root) => Ok(base.with_root(root)),
-            None if self.edits.is_empty() => Ok(*base),
-            None => Ok(base.edit(&self.edits)?),
-        }
+        let base = self.whole.map_or(*base, |root| base.with_root(root));
+        if self.edits.is_empty() { Ok(base) } else { Ok(base.edit(&self.edits)?) }
     }
 }
 

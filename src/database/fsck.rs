@@ -75,6 +75,9 @@ impl Database {
         check.objects(progress)?;
         let roots = check.refs()?;
         check.history(roots)?;
+        if let Some(reason) = self.check_commit_graph()? {
+            check.problem("graph-damaged", "objects/info/commit-graph", reason);
+        }
         check.report.unreachable = check.kinds.keys().filter(|id| !check.reached.contains(*id)).count() as u64;
         Ok(check.report)
     }

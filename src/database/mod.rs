@@ -4,25 +4,30 @@
 //! never leads to an object that a power cut could take away. The room has no terminal, no environment and no clock:
 //! who and when are arguments.
 
+mod ancestry;
 mod changeset;
 mod commit;
 mod config;
 mod error;
 mod fsck;
+mod graph;
 mod history;
 mod init;
+mod lineage;
 mod ndjson;
 mod revision;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::disk::{Access, Disk};
 use crate::object::{CommitId, Id, Ident, Kind, Objects, TreeId};
 use crate::refs::{Expect, LogEntry, RefEdit, RefName, RefValue, Refs};
-use crate::store::Store;
+use crate::store::{CommitGraph, Store};
 use crate::tree::Tree;
 
 pub use changeset::{Changeset, Condition};
@@ -54,6 +59,7 @@ pub struct Database {
     refs: Refs,
     config: Config,
     patience: Duration,
+    graph: OnceLock<Option<CommitGraph>>,
 }
 
 impl Database {
@@ -66,13 +72,18 @@ impl Database {
         let config = init::check(&*disk, root)?;
         let temporary = root.join("isodb").join("tmp");
         let patience = config.get_number("isodb.lockTimeout")?.map_or(PATIENCE, Duration::from_secs);
+        let store = Store::new(disk.clone(), root, &temporary);
+        if let Some(limit) = config.get_number("core.unpackLimit")? {
+            store.set_unpack_limit(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
         Ok(Database {
-            store: Store::new(disk.clone(), root, &temporary),
+            store,
             refs: Refs::new(disk.clone(), root, &temporary),
             root: root.to_owned(),
             config,
             disk,
             patience,
+            graph: OnceLock::new(),
         })
     }
 

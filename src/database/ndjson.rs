@@ -5,7 +5,7 @@
 //! `"newline":true` a final newline follows it, as a program that prints JSON gives it.
 
 use std::borrow::Cow;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -20,15 +20,15 @@ use crate::tree::Key;
 /// The longest line: 256 MiB. A larger document is put by itself.
 const MAX_LINE: u64 = 256 << 20;
 
-/// One line's change.
+/// One line's change. What stands in the line as it is stored is lent by the reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NdjsonLine {
+pub struct NdjsonLine<'a> {
     /// The line's number, from 1.
     pub number: u64,
     /// The document's key.
     pub key: Key,
     /// The document's content; `None` to remove it.
-    pub content: Option<Vec<u8>>,
+    pub content: Option<Cow<'a, [u8]>>,
     /// What the key must hold before.
     pub condition: Option<Condition>,
 }
@@ -50,19 +50,23 @@ struct Members<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
     #[serde(borrow)]
-    text: Option<Cow<'a, str>>,
+    text: Option<Text<'a>>,
     #[serde(borrow)]
-    base64: Option<Cow<'a, str>>,
+    base64: Option<Text<'a>>,
     delete: Option<bool>,
     newline: Option<bool>,
     #[serde(borrow, rename = "if")]
-    condition: Option<Cow<'a, str>>,
+    condition: Option<Text<'a>>,
     // What `get --json` says of a document besides: taken, so that its output can be stored as it is.
     #[serde(rename = "id")]
     _id: Option<IgnoredAny>,
     #[serde(rename = "size")]
     _size: Option<IgnoredAny>,
 }
+
+/// A text that is borrowed where it can be: within an option, a bare `Cow` never is.
+#[derive(serde::Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A member that is there, even when it is null.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(source: D) -> Result<Option<&'a RawValue>, D::Error> {
@@ -79,11 +83,12 @@ impl<R: BufRead> NdjsonReader<R> {
     ///
     /// # Errors
     /// [`Error::Line`], which names the line.
-    pub fn next_change(&mut self) -> Result<Option<NdjsonLine>> {
+    pub fn next_change(&mut self) -> Result<Option<NdjsonLine<'_>>> {
         loop {
             self.line.clear();
             self.number += 1;
-            let wrong = |reason: String| Error::Line { line: self.number, reason };
+            let number = self.number;
+            let wrong = |reason: String| Error::Line { line: number, reason };
             let read = (&mut self.source).take(MAX_LINE + 1).read_until(b'\n', &mut self.line);
             if read.map_err(|error| wrong(format!("it cannot be read: {error}")))? == 0 {
                 return Ok(None);
@@ -94,30 +99,40 @@ impl<R: BufRead> NdjsonReader<R> {
             if self.line.trim_ascii().is_empty() {
                 continue;
             }
-            return parse(&self.line, self.number).map(Some).map_err(wrong);
+            return parse(&self.line, number).map(Some).map_err(wrong);
         }
     }
 }
 
-fn parse(line: &[u8], number: u64) -> Result<NdjsonLine, String> {
+impl<R: Read> NdjsonReader<BufReader<R>> {
+    /// Whether the next change has not been written yet, as far as is known: asking for it may wait for somebody.
+    pub fn is_waiting(&self) -> bool {
+        // Empty lines are no change.
+        !self.source.buffer().trim_ascii_start().contains(&b'\n')
+    }
+}
+
+fn parse(line: &[u8], number: u64) -> Result<NdjsonLine<'_>, String> {
     let text = std::str::from_utf8(line).map_err(|_| "it is not valid UTF-8".to_owned())?;
     if !text.trim_start().starts_with('{') {
         return Err("it is not a JSON object".into());
     }
     let members: Members<'_> = serde_json::from_str(text).map_err(|error| explain(&error))?;
     let key: Key = members.key.parse().map_err(|error: crate::tree::KeyError| error.to_string())?;
-    let condition = members.condition.as_deref().map(parse_condition).transpose()?;
+    let condition = members.condition.map(|text| parse_condition(&text.0)).transpose()?;
     if members.newline.is_some() && members.value.is_none() {
         return Err("\"newline\" goes with \"value\" alone".into());
     }
     let content = match (members.value, members.text, members.base64, members.delete) {
         (Some(value), None, None, None) => {
-            let end = if members.newline == Some(true) { "\n" } else { "" };
-            Some([value.get(), end].concat().into_bytes())
+            let value = value.get().as_bytes();
+            Some(if members.newline == Some(true) { [value, b"\n"].concat().into() } else { value.into() })
         }
-        (None, Some(text), None, None) => Some(text.into_owned().into_bytes()),
+        (None, Some(Text(Cow::Borrowed(text))), None, None) => Some(text.as_bytes().into()),
+        (None, Some(Text(Cow::Owned(text))), None, None) => Some(text.into_bytes().into()),
         (None, None, Some(coded), None) => {
-            Some(BASE64.decode(coded.as_bytes()).map_err(|error| format!("its base64 is wrong: {error}"))?)
+            let content = BASE64.decode(coded.0.as_bytes()).map_err(|error| format!("its base64 is wrong: {error}"))?;
+            Some(content.into())
         }
         (None, None, None, Some(true)) => None,
         (None, None, None, Some(false)) => return Err("\"delete\" can only be true".into()),
@@ -151,9 +166,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(text: &[u8]) -> Result<Vec<NdjsonLine>> {
+    fn read(text: &[u8]) -> Result<Vec<NdjsonLine<'static>>> {
         let mut reader = NdjsonReader::new(text);
-        std::iter::from_fn(|| reader.next_change().transpose()).collect()
+        let mut lines = Vec::new();
+        while let Some(line) = reader.next_change()? {
+            lines.push(NdjsonLine { content: line.content.map(|content| content.into_owned().into()), ..line });
+        }
+        Ok(lines)
     }
 
     #[test]

@@ -102,11 +102,15 @@ impl Database {
             id = self.peel_to(id, Kind::Commit, text)?;
             let steps = if operator == '~' { number } else { u64::from(number > 0) };
             let parent = if operator == '^' { number.saturating_sub(1) } else { 0 };
+            let mut lineage = self.lineage()?;
+            let mut place = lineage.place(CommitId(id));
             for _ in 0..steps {
-                let parents = self.store.commit(CommitId(id))?.parents;
+                let parents = lineage.parents(place)?;
                 let found = usize::try_from(parent).ok().and_then(|n| parents.get(n));
-                id = found.ok_or_else(|| none(format!("commit {id} has {} parents", parents.len())))?.0;
+                let lacks = || none(format!("commit {} has {} parents", lineage.id(place), parents.len()));
+                place = *found.ok_or_else(lacks)?;
             }
+            id = lineage.id(place).0;
         }
         Ok(id)
     }

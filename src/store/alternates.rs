@@ -62,7 +62,7 @@ mod tests {
         let disk = disk(&[("/a", "# a comment\n\n/b/\n../c\n/b\n/a\n/gone")]);
         let found = list(&disk, Path::new("/a")).unwrap();
         assert_eq!(found, ["/b", "/a/../c", "/gone"].map(PathBuf::from));
-        assert_eq!(list(&disk, Path::new("/b")).unwrap(), [PathBuf::new(); 0]);
+        assert!(list(&disk, Path::new("/b")).unwrap().is_empty());
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
         }
         let mut builder = self.builders.pop().unwrap_or_default();
         self.children((id, &folder.tree), &mut builder)?;
-        let new = builder.finish(self.objects, document)?;
+        let new = builder.finish(self.objects, document, old)?;
         self.builders.push(builder);
         Ok(new)
     }
@@ -156,6 +156,7 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
                     Some(inside) => inside,
                     None => self.objects.tree(part)?,
                 };
+                out.replaces(height - 1, part);
                 self.spread((part, &inside), height - 1, end, read, out)?;
             } else {
                 out.add(self.objects, entry.name, part, height)?;

@@ -11,7 +11,7 @@ const BLOB: &[u8] = b"blob";
 /// The edge from a folder to the versions of the document there.
 const CONFLICT: &[u8] = b".conflict";
 /// How the name of an edge to a part starts; the name of the part's first child follows.
-const PART: &[u8] = b".part:";
+pub(super) const PART: &[u8] = b".part:";
 
 /// A document as a folder holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -192,11 +192,12 @@ pub(super) fn first_child(edge: &[u8], height: u32) -> &[u8] {
     if height == 0 { edge } else { &edge[PART.len()..] }
 }
 
-/// Writes the tree of a folder: `body` has the edges to its children or their parts.
+/// Writes the tree of a folder, which was `old` before: `body` has the edges to its children or their parts.
 pub(super) fn write<O: Objects + ?Sized>(
     objects: &O,
     body: &mut Vec<u8>,
     document: Option<Document>,
+    old: Option<TreeId>,
 ) -> Result<TreeId> {
     if let Some(Document { blob, conflict }) = document {
         // All edges that are there when one is inserted are to trees.
@@ -205,7 +206,7 @@ pub(super) fn write<O: Objects + ?Sized>(
         }
         insert(body, EntryRef { mode: Mode::Blob, name: BLOB, id: blob.into() });
     }
-    Ok(TreeId(objects.put(Kind::Tree, body)?))
+    Ok(TreeId(objects.put_after(Kind::Tree, body, old.map(Into::into))?))
 }
 
 /// Puts an edge into its place among edges to trees.
@@ -238,7 +239,7 @@ pub(super) fn write_document<O: Objects + ?Sized>(
             Edge::Foreign => return Err(foreign(id, entry.name)),
         }
     }
-    write(objects, body, document)
+    write(objects, body, document, Some(id))
 }
 
 /// The name of the edge to a part.

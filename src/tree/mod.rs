@@ -13,6 +13,7 @@ mod folder;
 mod key;
 mod list;
 mod part;
+mod raw;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use edits::Edits;
 pub use folder::{Conflict, Document};
 pub use key::{Key, KeyError};
 pub use list::{Child, Children};
+pub(crate) use raw::{changed_entries, without_parts};
 pub use walk::{Documents, Range};
 
 use folder::Folder;

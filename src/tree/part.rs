@@ -51,6 +51,9 @@ struct List {
     marks: Vec<Mark>,
     /// Whether there were more than a tree may hold.
     is_cut: bool,
+    /// The part that the open group stood in before, as far as is known, and the one that the next group may have.
+    before: Option<TreeId>,
+    next: Option<TreeId>,
 }
 
 #[derive(Clone, Copy)]
@@ -64,7 +67,10 @@ struct Mark {
 type Span<'l> = (&'l [u8], TreeId, u32);
 
 impl List {
-    fn push(&mut self, (edge, id, height): Span<'_>) {
+    fn push(&mut self, at: usize, (edge, id, height): Span<'_>) {
+        if self.is_cut && self.marks.is_empty() && height == at as u32 {
+            self.before = self.next.take();
+        }
         self.marks.push(Mark { start: self.body.len(), height });
         folder::write_edge(&mut self.body, edge, id);
     }
@@ -78,6 +84,7 @@ impl List {
     fn clear(&mut self) {
         self.body.clear();
         self.marks.clear();
+        self.before = None;
     }
 }
 
@@ -87,13 +94,23 @@ impl Builder {
         self.add_at(objects, 0, (edge, id, height))
     }
 
+    /// Tells that the spans of this height which come next stood in this part. Nothing depends on it but how well what
+    /// is written can be stored.
+    pub(super) fn replaces(&mut self, height: u32, part: TreeId) {
+        let at = height as usize;
+        while self.lists.len() <= at {
+            self.lists.push(List::default());
+        }
+        self.lists[at].next = Some(part);
+    }
+
     fn add_at<O: Objects + ?Sized>(&mut self, objects: &O, at: usize, span: Span<'_>) -> Result<()> {
         if self.lists.len() == at {
             self.lists.push(List::default());
         }
         let list = &mut self.lists[at];
         if !list.is_cut {
-            list.push(span);
+            list.push(at, span);
             return if list.marks.len() > NODE_LIMIT { self.cut(objects, at) } else { Ok(()) };
         }
         let (edge, _, height) = span;
@@ -105,13 +122,14 @@ impl Builder {
                 self.reopen(objects, at)?;
             }
         }
-        self.lists[at].push(span);
+        self.lists[at].push(at, span);
         Ok(())
     }
 
     /// Cuts a list into groups from now on, and what it holds already.
     fn cut<O: Objects + ?Sized>(&mut self, objects: &O, at: usize) -> Result<()> {
-        let whole = std::mem::replace(&mut self.lists[at], List { is_cut: true, ..List::default() });
+        let next = self.lists[at].next;
+        let whole = std::mem::replace(&mut self.lists[at], List { is_cut: true, next, ..List::default() });
         (0..whole.marks.len()).try_for_each(|i| self.add_at(objects, at, whole.get(i)))
     }
 
@@ -122,7 +140,7 @@ impl Builder {
         match open.get(0) {
             whole if whole.2 >= above => self.add_at(objects, at + 1, whole)?,
             (edge, _, height) => {
-                let id = TreeId(objects.put(Kind::Tree, &open.body)?);
+                let id = TreeId(objects.put_after(Kind::Tree, &open.body, open.before.map(Into::into))?);
                 let edge = folder::part_name(folder::first_child(edge, height));
                 self.add_at(objects, at + 1, (&edge, id, above))?;
             }
@@ -142,6 +160,7 @@ impl Builder {
             if height == at as u32 {
                 self.lists[at].body.extend_from_slice(&inside.body);
                 self.lists[at].marks.extend(&inside.marks);
+                self.lists[at].before = Some(id);
                 return Ok(());
             }
             let last = inside.marks.len().checked_sub(1).ok_or_else(|| empty_part(id))?;
@@ -150,11 +169,12 @@ impl Builder {
         }
     }
 
-    /// Writes the folder's tree. `None` when there is nothing in it. The builder is as new then.
+    /// Writes the folder's tree, which was `old`. `None` when there is nothing in it. The builder is as new then.
     pub(super) fn finish<O: Objects + ?Sized>(
         &mut self,
         objects: &O,
         document: Option<Document>,
+        old: Option<TreeId>,
     ) -> Result<Option<TreeId>> {
         let mut at = 0;
         if self.lists.is_empty() {
@@ -171,11 +191,12 @@ impl Builder {
         let body = &mut self.lists[at].body;
         let id = match (body.is_empty(), document) {
             (true, None) => None,
-            _ => Some(folder::write(objects, body, document)?),
+            _ => Some(folder::write(objects, body, document, old)?),
         };
         for list in &mut self.lists {
             list.clear();
             list.is_cut = false;
+            list.next = None;
         }
         Ok(id)
     }
@@ -202,7 +223,7 @@ fn expand<O: Objects + ?Sized>(objects: &O, part: TreeId, height: u32) -> Result
     let mut inside = List::default();
     for entry in objects.tree(part)?.iter() {
         match (Edge::of(&entry), height) {
-            (Edge::Child(_), 1) | (Edge::Part(_), 2..) => inside.push((entry.name, TreeId(entry.id), height - 1)),
+            (Edge::Child(_), 1) | (Edge::Part(_), 2..) => inside.push(0, (entry.name, TreeId(entry.id), height - 1)),
             _ => return Err(folder::misplaced(part, &entry)),
         }
     }

@@ -108,6 +108,8 @@ pub(crate) enum Command {
     Rm(rm::Args),
     Ls(ls::Args),
     Apply(apply::Args),
+    Import(import::Args),
+    Export(export::Args),
     Log(log::Args),
     Show(show::Args),
     Diff(diff::Args),

@@ -62,6 +62,13 @@ pub(crate) fn write_json(db: &Database, out: &mut impl Write, key: &Key, blob: B
     write_content(db, out, blob, content)
 }
 
+/// Writes a document as a change that stores it.
+pub(crate) fn write_change(db: &Database, out: &mut impl Write, key: &str, blob: BlobId) -> Result<()> {
+    let content = Content::read(db, blob)?;
+    write_key(out, key)?;
+    write_content(db, out, blob, content)
+}
+
 fn write_key(out: &mut impl Write, key: &str) -> Result<()> {
     out.write_all(b"{\"key\":").map_err(OutputError)?;
     Ok(serde_json::to_writer(out, key).map_err(|error| OutputError(error.into()))?)

@@ -7,7 +7,7 @@ use crate::args::Cli;
 /// The commands as `isodb --help` groups them, porcelain before plumbing.
 pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
     ("Start", &["init", "config"]),
-    ("Documents", &["put", "get", "rm", "ls", "apply"]),
+    ("Documents", &["put", "get", "rm", "ls", "apply", "import", "export"]),
     ("History", &["log", "show", "diff", "head", "restore"]),
     ("Names", &["ref"]),
     ("Objects", &["cat-object", "hash-object", "ls-tree", "rev-parse", "count-objects"]),

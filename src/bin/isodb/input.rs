@@ -12,7 +12,7 @@ use crate::error::Failure;
 
 /// A file or stdin, open to be read.
 pub(crate) struct Input {
-    name: String,
+    pub(crate) name: String,
     /// How many bytes a file has; unknown of anything else.
     pub(crate) size: Option<u64>,
     pub(crate) source: Box<dyn Read>,
@@ -64,11 +64,13 @@ impl Input {
     }
 }
 
-/// A file that is not there is a wrong command line; one that may not be read is the system's no.
-fn unreadable(name: &str, error: io::Error) -> Failure {
+/// A file that is not there is a wrong command line, and one that cannot be unpacked a wrong input; one that may not be
+/// read is the system's no.
+pub(crate) fn unreadable(name: &str, error: io::Error) -> Failure {
     let text = format!("cannot read {name}: {error}");
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => Failure::usage(text),
+        _ if error.raw_os_error().is_none() => Failure::usage(text),
         _ => Failure::system(text),
     }
 }

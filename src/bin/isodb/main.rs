@@ -1,6 +1,7 @@
 //! The program: parse, run, exit status.
 
 mod args;
+mod bulk;
 mod commands;
 mod complete;
 mod context;

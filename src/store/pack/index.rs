@@ -213,7 +213,7 @@ pub(crate) fn write_index(
     out: &mut dyn Write,
 ) -> io::Result<[u8; 32]> {
     let count = u32::try_from(entries.len()).map_err(|_| io::Error::other("a pack holds less than 2^32 objects"))?;
-    debug_assert!(entries.is_sorted_by(|a, b| a.id < b.id), "an index is sorted");
+    debug_assert!(entries.is_sorted_by_key(|entry| entry.id), "an index is sorted");
     let mut out = Summing { out, buffer: Vec::with_capacity(BUFFER), hash: Sha256::new() };
     out.write(&MAGIC)?;
     let mut below = 0;

@@ -3,9 +3,12 @@
 
 pub(crate) mod delta;
 pub(crate) mod entry;
+pub(crate) mod files;
 pub(crate) mod index;
 mod inflate;
 mod queue;
+pub(crate) mod receive;
+mod resolve;
 pub(crate) mod set;
 mod table;
 #[cfg(test)]

@@ -31,8 +31,13 @@ fn git_reads_ours() {
     }
     git.run(["update-ref", "refs/heads/main", &commit.to_string()]);
     git.assert_sound();
-    let counted = git.run(["count-objects"]);
-    assert!(counted.starts_with(&format!("{} objects", store.ids().unwrap().len())), "{counted}");
+    // What was streamed is loose, and the rest is in one pack.
+    let counted = git.run(["count-objects", "-v"]);
+    let has = |line: String| assert!(counted.lines().any(|counted| counted == line), "{line}: {counted}");
+    has("count: 2".into());
+    has(format!("in-pack: {}", store.ids().unwrap().len() - 2));
+    has("packs: 1".into());
+    has("garbage: 0".into());
 }
 
 #[test]
@@ -87,4 +92,39 @@ fn what_git_has_is_not_written_again() {
     #[cfg(unix)]
     assert_eq!(std::os::unix::fs::MetadataExt::ino(&before), std::os::unix::fs::MetadataExt::ino(&after));
     git.assert_sound();
+}
+
+#[test]
+fn a_tree_is_a_delta_of_the_one_before() {
+    let Some(git) = Git::new() else { return };
+    let store = store_in(&git.root());
+    store.set_unpack_limit(3);
+    let entry = |n: usize, round: usize| {
+        let content = if n == round % 40 { format!("{n} {round}") } else { format!("{n}") };
+        Entry {
+            mode: Mode::Blob,
+            name: format!("{n:02}").into(),
+            id: store.put(Kind::Blob, content.as_bytes()).unwrap(),
+        }
+    };
+    let mut trees: Vec<Id> = Vec::new();
+    for round in 0..60 {
+        let body = encode_tree(&mut (0..40).map(|n| entry(n, round)).collect::<Vec<_>>());
+        let tree = store.put_after(Kind::Tree, &body, trees.last().copied()).unwrap();
+        // Read while it is on its way into the pack.
+        assert_eq!(store.get(tree).unwrap().unwrap().body, body);
+        trees.push(tree);
+    }
+    store.flush(&[]).unwrap();
+    let pack = std::fs::read_dir(git.path("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
+    let pack = pack.filter(|path| path.extension().is_some_and(|end| end == "pack")).collect::<Vec<_>>();
+    let told = git.run(["verify-pack", "-v", pack[0].to_str().unwrap()]);
+    let depths = |deep: usize| told.lines().filter(|line| line.contains(&format!("chain length = {deep}:"))).count();
+    assert!(depths(8) > 0 && depths(9) == 0, "{told}");
+    let deltas = told.lines().filter(|line| line.contains(" tree ") && line.split_whitespace().count() == 7).count();
+    assert_eq!(deltas, trees.len() - trees.len().div_ceil(9), "{told}");
+    git.assert_sound();
+    for id in trees {
+        assert_eq!(store_in(&git.root()).verify(id).unwrap(), Some(Kind::Tree));
+    }
 }

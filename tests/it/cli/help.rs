@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::Sandbox;
 
 /// The commands in the order of the help's groups.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "init",
     "config",
     "put",
@@ -13,6 +13,8 @@ const COMMANDS: [&str; 20] = [
     "rm",
     "ls",
     "apply",
+    "import",
+    "export",
     "log",
     "show",
     "diff",
@@ -126,6 +128,7 @@ fn every_member_of_a_json_answer_is_documented() {
         "get a/b",
         "rm a/b",
         "apply changes",
+        "import --format ndjson changes",
         "ls",
         "ls --long -r",
         "ls --count",

@@ -1,5 +1,6 @@
 //! The commands, spawned: a file for each group of them, and for what all of them promise.
 
+mod ancestry;
 mod apply;
 mod cat_object;
 mod completions;
@@ -7,10 +8,13 @@ mod config;
 mod diff;
 mod discovery;
 mod errors;
+mod export;
 mod fsck;
 mod get;
 mod help;
 mod identity;
+mod import;
+mod import_formats;
 mod init;
 mod keys;
 mod log;

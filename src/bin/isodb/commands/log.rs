@@ -54,13 +54,7 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database()?;
     let heads = if args.all {
-        let mut heads = Vec::new();
-        for (_, id) in db.refs().list("refs/")? {
-            // A ref may lead to something that is no commit: it has no history.
-            heads.extend(db.resolve_commit(&id.to_string()).ok());
-        }
-        heads.extend(db.head()?.1);
-        heads
+        db.heads()?
     } else if args.at.is_empty() {
         let (name, head) = db.head()?;
         vec![head.ok_or(isodb::Error::NoCommit(name))?]

@@ -6,10 +6,12 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod count_objects;
 pub(crate) mod diff;
+pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod get;
 pub(crate) mod hash_object;
 pub(crate) mod head;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod ls;
@@ -39,6 +41,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<()> {
         Command::Rm(args) => rm::run(context, args),
         Command::Ls(args) => ls::run(context, args),
         Command::Apply(args) => apply::run(context, args),
+        Command::Import(args) => import::run(context, args),
+        Command::Export(args) => export::run(context, args),
         Command::Log(args) => log::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Diff(args) => diff::run(context, args),

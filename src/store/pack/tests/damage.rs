@@ -4,8 +4,11 @@ use super::*;
 use crate::object::{Error, Kind, Objects, hash};
 use crate::store::pack::delta::DeltaIndex;
 
+/// A pack and its index.
+type Files = (Vec<u8>, Vec<u8>);
+
 /// Two bodies whole, and two made by deltas, by offset and by id.
-fn pack() -> (Vec<(Id, Vec<u8>)>, (Vec<u8>, Vec<u8>)) {
+fn pack() -> (Vec<(Id, Vec<u8>)>, Files) {
     let body = |n: u8| format!("document {n}, of which much is the same").into_bytes();
     let bodies: Vec<(Id, Vec<u8>)> = (0..4).map(|n| (hash(Kind::Blob, &body(n)), body(n))).collect();
     let delta = |n: usize| DeltaIndex::new(&bodies[0].1).make(&bodies[n].1, 1000).unwrap();
@@ -19,7 +22,7 @@ fn pack() -> (Vec<(Id, Vec<u8>)>, (Vec<u8>, Vec<u8>)) {
 }
 
 /// Reads all bodies in all ways; how many could not be read.
-fn read_all(bodies: &[(Id, Vec<u8>)], pack: (Vec<u8>, Vec<u8>)) -> usize {
+fn read_all(bodies: &[(Id, Vec<u8>)], pack: Files) -> usize {
     let (store, _) = store_of(&[pack]);
     let mut unread = 0;
     for (id, body) in bodies {

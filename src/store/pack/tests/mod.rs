@@ -4,6 +4,7 @@ mod damage;
 mod delta;
 mod index;
 mod read;
+mod receive;
 mod set;
 mod write;
 
