@@ -27,7 +27,7 @@ fn git(dir: &Path, args: &[&str], input: &str) {
 /// A thousand documents in folders, one of which each commit changes; every hundredth commit merges a side of one commit.
 /// The document `rare` changes once, near the beginning.
 fn import(dir: &Path) {
-    git(dir, &["init", "-q", "--bare", "--object-format=sha256", "-b", "main", "."], "");
+    git(dir, &["init", "-q", "--bare", "--object-format=sha256", "-b", "main"], "");
     git(dir, &["config", "isodb.format", "1"], "");
     let mut stream = String::new();
     for n in 0..COUNT {

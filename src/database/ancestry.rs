@@ -73,6 +73,10 @@ fn independent(lineage: &mut Lineage<'_>, places: Vec<u32>) -> Result<Vec<u32>> 
 
 /// Whether a commit is one of some others or an ancestor of one.
 fn is_below(lineage: &mut Lineage<'_>, place: u32, others: &[u32]) -> Result<bool> {
+    if others.is_empty() {
+        // The walk would have no other side to end at.
+        return Ok(false);
+    }
     let least = lineage.generation(place);
     let mut walk = Walk::new(lineage);
     walk.run(place, others, least)?;

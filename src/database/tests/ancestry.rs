@@ -92,3 +92,21 @@ fn as_git_says() {
         }
     }
 }
+
+#[test]
+fn a_walk_ends_where_both_sides_meet() {
+    let (disk, db) = database();
+    let steps: Vec<Step> = (0..60).map(|n| Step { parents: Vec::new(), time: n + 1, edits: Vec::new() }).collect();
+    let made = make(&db, &steps);
+    let side = put_commit(&db, TreeId::EMPTY, vec![made[50]], 55, "side");
+    db.store().flush(&[]).unwrap();
+    // Whoever goes further back than need be finds nothing there.
+    let lost = made[40].to_string();
+    disk.remove(&Path::new("/farm.isodb/objects").join(&lost[..2]).join(&lost[2..])).unwrap();
+    let db = reopen(&disk);
+    assert_eq!(db.merge_bases(made[59], &[side]).unwrap(), [made[50]]);
+    assert_eq!(db.independent(&[made[59], side, made[52]]).unwrap(), [made[59], side]);
+    assert!(db.is_ancestor(made[45], made[59]).unwrap() && !db.is_ancestor(side, made[59]).unwrap());
+    assert!(!db.is_ancestor(made[59], made[45]).unwrap());
+    assert_eq!(db.independent(&[side]).unwrap(), [side]);
+}
