@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::*;
 
@@ -24,8 +24,9 @@ fn names(disk: &dyn Disk, dir: &Path) -> Vec<String> {
 /// Runs every check, each in a directory of its own.
 fn conforms(disk: &dyn Disk, top: &Path) {
     type Check = fn(&dyn Disk, &Path);
-    let checks: [(&str, Check); 8] = [
+    let checks: [(&str, Check); 9] = [
         ("files", files),
+        ("places", places),
         ("names", names_and_kinds),
         ("wrong", wrong_paths),
         ("rename", renames),
@@ -67,6 +68,27 @@ fn files(disk: &dyn Disk, dir: &Path) {
     assert_eq!(&*disk.map(&dir.join("empty")).unwrap(), b"");
     assert_eq!(&*disk.map(&dir.join("large")).unwrap(), &large[..]);
     assert_eq!(disk.stat(&dir.join("large")).unwrap().len, 200_000);
+}
+
+fn places(disk: &dyn Disk, dir: &Path) {
+    let path = dir.join("a");
+    let mut file = disk.create(&path, Access::ReadWrite).unwrap();
+    file.write_all(b"one two").unwrap();
+    disk.write_at(&path, 4, b"six").unwrap();
+    file.write_all(b" ten").unwrap();
+    drop(file);
+    assert_eq!(disk.read(&path).unwrap(), b"one six ten");
+    assert_eq!(disk.read_at(&path, 4, 3).unwrap(), b"six");
+    assert_eq!(disk.read_at(&path, 11, 0).unwrap(), b"");
+    assert_eq!(kind(disk.read_at(&path, 9, 3)), ErrorKind::UnexpectedEof);
+    assert_eq!(kind(disk.read_at(&path, 40, 1)), ErrorKind::UnexpectedEof);
+    disk.set_read_only(&path).unwrap();
+    disk.touch(&path, SHORT).unwrap();
+    let missing = dir.join("b");
+    assert_eq!(kind(disk.write_at(&missing, 0, b"x")), ErrorKind::NotFound);
+    assert_eq!(kind(disk.read_at(&missing, 0, 1)), ErrorKind::NotFound);
+    assert_eq!(kind(disk.set_read_only(&missing)), ErrorKind::NotFound);
+    assert_eq!(kind(disk.touch(&missing, SHORT)), ErrorKind::NotFound);
 }
 
 fn names_and_kinds(disk: &dyn Disk, dir: &Path) {
@@ -302,4 +324,31 @@ fn names_that_are_not_text_are_left_out() {
     let top = tempfile::tempdir().unwrap();
     std::fs::write(top.path().join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
     assert_eq!(names(&OsDisk::new(), top.path()), [""; 0]);
+}
+
+#[test]
+fn only_what_is_old_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, path) = (OsDisk::without_sync(), folder.path().join("a"));
+    disk.write_new(&path, b"x", Access::ReadOnly).unwrap();
+    let day = Duration::from_secs(86_400);
+    let age = |days: u32| {
+        let then = disk.stat(&path).unwrap().modified - day * days;
+        std::fs::File::open(&path).unwrap().set_modified(then).unwrap();
+        then
+    };
+    let then = age(3);
+    disk.touch(&path, day * 4).unwrap();
+    assert_eq!(disk.stat(&path).unwrap().modified, then);
+    disk.touch(&path, day * 2).unwrap();
+    assert!(disk.stat(&path).unwrap().modified > then + day * 2);
+
+    let disk = FaultDisk::new();
+    disk.import(Path::new("/a"), Some(Vec::new()));
+    let modified = || disk.stat(Path::new("/a")).unwrap().modified;
+    disk.set_clock(SystemTime::UNIX_EPOCH + day);
+    disk.touch(Path::new("/a"), day).unwrap();
+    assert_eq!((modified(), disk.operations()), (SystemTime::UNIX_EPOCH, 0));
+    disk.touch(Path::new("/a"), day / 2).unwrap();
+    assert_eq!((modified(), disk.operations()), (SystemTime::UNIX_EPOCH + day, 1));
 }

@@ -191,3 +191,36 @@ impl Read for Slow<'_> {
         Ok(n)
     }
 }
+
+#[test]
+fn what_is_put_again_is_young_again() {
+    let day = |n: u64| std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(86_400 * n);
+    let disk = empty_disk();
+    let many = packing_store_on(&disk);
+    put_blobs(&many, 0..10).unwrap();
+    many.flush(&[]).unwrap();
+    let loose = put_blobs(&many, 10..11).unwrap()[0];
+    many.flush(&[]).unwrap();
+    let times = || {
+        let paths = disk.files().into_iter().filter(|(path, _)| path.starts_with("/db/objects"));
+        let packs = paths.map(|(path, _)| path).filter(|path| path.extension().is_some_and(|end| end == "pack"));
+        packs.chain([path_of(loose)]).map(|path| disk.stat(&path).unwrap().modified).collect::<Vec<_>>()
+    };
+    for (store, numbers, expected) in [
+        (store_on(&disk), 0..0, [day(0), day(0)]),
+        (store_on(&disk), 3..5, [day(2), day(0)]),
+        (packing_store_on(&disk), 0..11, [day(3), day(3)]),
+    ] {
+        disk.set_clock(expected.into_iter().max().unwrap());
+        put_blobs(&store, numbers).unwrap();
+        store.flush(&[]).unwrap();
+        assert_eq!(times(), expected);
+    }
+    // A time that cannot be set is no reason to rely on the object: it is written anew.
+    disk.set_clock(day(5));
+    let store = store_on(&disk);
+    disk.fail_at(0, io::ErrorKind::PermissionDenied);
+    assert_eq!(store.put(Kind::Blob, &blob(10)).unwrap(), loose);
+    store.flush(&[]).unwrap();
+    assert_eq!(times(), [day(3), day(5)]);
+}

@@ -1,6 +1,6 @@
 //! The real program: its system calls are traced and made again on an in-memory disk, and the power goes after each.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use isodb::Survivors;
 

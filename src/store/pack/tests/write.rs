@@ -146,7 +146,7 @@ fn install(finished: Finished) -> String {
 /// Enough for many batches, some of them of one large body.
 fn many() -> Vec<(Object, Way)> {
     let body = |n: usize| if n % 400 == 399 { noise(70_000 + n) } else { format!("document {n}\n").repeat(30).into() };
-    let way = |n: usize| if n % 3 == 2 && n % 400 != 0 { Way::Delta(n % 2) } else { Way::Whole };
+    let way = |n: usize| if n % 3 == 2 && !n.is_multiple_of(400) { Way::Delta(n % 2) } else { Way::Whole };
     (0..2000).map(|n| (Object { kind: Kind::Blob, body: body(n) }, way(n))).collect()
 }
 
