@@ -66,7 +66,7 @@ pub use object::{
 pub use refs::{
     Error as RefError, Expect, LogEntry, NameError, Prepared, RefEdit, RefName, RefValue, Reflog, Refs, WriteLock,
 };
-pub use store::{IN_MEMORY_LIMIT, Reader, STREAM_FROM, Store, hash_stream};
+pub use store::{ChangedEntry, IN_MEMORY_LIMIT, Reader, STREAM_FROM, Store, changed_entries, hash_stream};
 pub use tree::{
     Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Error as TreeError, Finding, FolderCheck,
     FolderChecker, Key, KeyError, Range, Role, Tree,

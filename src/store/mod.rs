@@ -4,11 +4,13 @@
 //! [`Store::flush`] makes all of it durable and then gives it its names: a crash leaves either a whole object or none.
 //! **Invariant:** a file under `objects/` is written once and never changed.
 
+mod hold;
 mod loose;
 mod pending;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
+mod walk;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -18,7 +20,9 @@ use crate::disk::{Access, Disk, FileKind};
 use crate::object::{Error, Hasher, Id, Kind, Object, Objects, Prefix, TreeId, hash};
 
 pub use stream::Reader;
+pub use walk::{ChangedEntry, changed_entries};
 
+use hold::Hold;
 use pending::Pending;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -38,6 +42,7 @@ pub struct Store {
     /// Where new files are written before they get their names.
     temporary: PathBuf,
     pending: Mutex<Pending>,
+    hold: Hold,
 }
 
 /// Turns an I/O error into one that names the path.
@@ -50,6 +55,7 @@ impl Store {
     pub fn new(disk: Arc<dyn Disk>, root: &Path, temporary: &Path) -> Store {
         Store {
             pending: Mutex::new(Pending::new(disk.clone(), &root.join("objects"), temporary)),
+            hold: Hold::new(disk.clone(), temporary.parent().unwrap_or(root)),
             disk,
             objects: root.join("objects"),
             temporary: temporary.to_owned(),
@@ -114,6 +120,7 @@ impl Store {
     /// # Errors
     /// When the source fails, or does not give exactly `size` bytes.
     pub fn put_stream(&self, kind: Kind, size: u64, source: &mut dyn Read) -> Result<Id> {
+        self.hold.take()?;
         let (number, path) = self.pending().next_file()?;
         let put = stream::write(&*self.disk, &path, kind, size, source).and_then(|id| Ok((id, self.is_stored(id)?)));
         let is_kept = match put {
@@ -184,9 +191,23 @@ impl Store {
         self.pending().flush(beside)
     }
 
-    /// Forgets all that was put since the last flush.
+    /// Keeps every object that is stored now from being removed, until [`Store::discard`] or the store's end. A put does
+    /// so too; who moves a ref to what is stored already calls this before looking for it.
+    pub fn hold(&self) -> Result<()> {
+        self.hold.take()
+    }
+
+    /// Ends [`Store::hold`], unless something is put and not flushed yet.
+    pub fn let_go(&self) {
+        if self.pending().is_empty() {
+            self.hold.release();
+        }
+    }
+
+    /// Forgets all that was put since the last flush, and lets go of what is stored.
     pub fn discard(&self) {
         self.pending().discard();
+        self.hold.release();
     }
 
     /// Every stored object's id, in ascending order.
@@ -309,6 +330,7 @@ impl Objects for Store {
     }
 
     fn put(&self, kind: Kind, body: &[u8]) -> Result<Id> {
+        self.hold.take()?;
         let id = hash(kind, body);
         if self.pending().holds(id) {
             return Ok(id);
