@@ -144,8 +144,16 @@ impl Database {
     /// # Errors
     /// [`crate::RefError::Mismatch`] when it is elsewhere; an error of kind when a branch would not lead to a commit.
     pub fn set_ref(&self, name: &RefName, new: Option<Id>, expect: Expect, who: &Ident, message: &str) -> Result<()> {
+        let result = self.try_set_ref(name, new, expect, who, message);
+        self.store.let_go();
+        result
+    }
+
+    fn try_set_ref(&self, name: &RefName, new: Option<Id>, expect: Expect, who: &Ident, message: &str) -> Result<()> {
         let (name, _) = self.refs.resolve(name)?;
         if let Some(id) = new {
+            // What was found must still be there when the ref has moved.
+            self.store.hold()?;
             let kind = self.kind_of(id)?;
             if (name.is_branch() || name == RefName::head()) && kind != Kind::Commit {
                 return Err(crate::object::Error::WrongKind { id, expected: Kind::Commit, found: kind }.into());

@@ -165,6 +165,11 @@ impl Pending {
         }
     }
 
+    /// Whether nothing waits for a flush.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.reused.is_empty()
+    }
+
     pub(super) fn holds(&self, id: Id) -> bool {
         self.files.contains_key(&id)
     }
