@@ -6,6 +6,7 @@
 
 mod hold;
 mod loose;
+pub(crate) mod pack;
 mod pending;
 mod stream;
 #[cfg(test)]

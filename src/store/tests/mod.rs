@@ -42,7 +42,7 @@ fn put_blobs(store: &Store, numbers: std::ops::Range<usize>) -> super::Result<Ve
 }
 
 /// Bytes that do not compress.
-fn noise(len: usize) -> Vec<u8> {
+pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {

@@ -1,0 +1,272 @@
+//! The index of a pack (`.idx`, version 2): which object lies at which offset, sorted by id; reading and writing.
+//!
+//! ```text
+//! ff 74 4f 63  00 00 00 02 | 256 counts | ids | CRC-32 of each entry | offsets | 64-bit offsets | checksums
+//! ```
+
+use std::cmp::Ordering;
+use std::io::{self, Write};
+
+use sha2::{Digest, Sha256};
+
+use super::Flaw;
+use crate::disk::Bytes;
+use crate::object::{Id, Prefix};
+
+const MAGIC: [u8; 8] = [0xff, b't', b'O', b'c', 0, 0, 0, 2];
+const FANOUT: usize = 8;
+const IDS: usize = FANOUT + 256 * 4;
+const CHECKSUMS: usize = 64;
+/// An offset with this bit is a place in the table of 64-bit offsets.
+const LARGE: u32 = 1 << 31;
+
+/// An index, mapped: opening it looks at its head alone.
+#[derive(Debug)]
+pub(crate) struct Index {
+    bytes: Bytes,
+    len: u32,
+    /// How many 64-bit offsets there are.
+    large: usize,
+}
+
+impl Index {
+    /// Checks what can be checked without reading the whole: the version, the counts, and that the size fits them.
+    pub(crate) fn open(bytes: Bytes) -> Result<Index, Flaw> {
+        if bytes.get(..8) != Some(&MAGIC) {
+            return Err(Flaw("it is no index of version 2"));
+        }
+        if bytes.len() < IDS + CHECKSUMS {
+            return Err(Flaw("it is cut short"));
+        }
+        let mut last = 0;
+        for byte in 0..256 {
+            let count = u32_at(&bytes, FANOUT + byte * 4);
+            if count < last {
+                return Err(Flaw("its counts are not in order"));
+            }
+            last = count;
+        }
+        let fixed = (IDS + CHECKSUMS) as u64 + u64::from(last) * 40;
+        let rest = (bytes.len() as u64).checked_sub(fixed).ok_or(Flaw("it is cut short"))?;
+        if rest % 8 != 0 || rest / 8 > u64::from(last) {
+            return Err(Flaw("its size is not that of its count of objects"));
+        }
+        Ok(Index { bytes, len: last, large: (rest / 8) as usize })
+    }
+
+    /// How many objects it lists.
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The size of the file in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// How many ids start with a byte up to this one.
+    fn fanout(&self, byte: u8) -> u32 {
+        u32_at(&self.bytes, FANOUT + usize::from(byte) * 4)
+    }
+
+    fn id_bytes(&self, n: u32) -> &[u8; 32] {
+        assert!(n < self.len, "an index is asked for what it has");
+        let at = IDS + n as usize * 32;
+        self.bytes[at..].first_chunk().expect("the size was checked at open")
+    }
+
+    /// The `n`th id in ascending order; `n` is less than [`Index::len`], here and below.
+    pub(crate) fn id(&self, n: u32) -> Id {
+        Id::from_bytes(*self.id_bytes(n))
+    }
+
+    /// The CRC-32 of the entry's bytes in the pack.
+    pub(crate) fn crc(&self, n: u32) -> u32 {
+        assert!(n < self.len, "an index is asked for what it has");
+        u32_at(&self.bytes, IDS + self.len as usize * 32 + n as usize * 4)
+    }
+
+    /// Where the entry starts in the pack.
+    pub(crate) fn offset(&self, n: u32) -> Result<u64, Flaw> {
+        assert!(n < self.len, "an index is asked for what it has");
+        let small = u32_at(&self.bytes, IDS + self.len as usize * 36 + n as usize * 4);
+        if small & LARGE == 0 {
+            return Ok(u64::from(small));
+        }
+        let place = (small ^ LARGE) as usize;
+        if place >= self.large {
+            return Err(Flaw("an offset is beyond its table"));
+        }
+        Ok(u64_at(&self.bytes, IDS + self.len as usize * 40 + place * 8))
+    }
+
+    /// The place of an id.
+    pub(crate) fn find(&self, id: Id) -> Option<u32> {
+        let at = self.lower_bound(id);
+        (at < self.len && self.id_bytes(at) == id.as_bytes()).then_some(at)
+    }
+
+    /// The first place whose id is not less than this one.
+    ///
+    /// Ids are evenly spread, so where one lies can be guessed from its value: two or three looks at memory instead of
+    /// the ten or more of halving. Halving ends what guessing does not, so odd ids cost no more than that.
+    fn lower_bound(&self, id: Id) -> u32 {
+        let first = id.as_bytes()[0];
+        let mut low = if first == 0 { 0 } else { self.fanout(first - 1) };
+        let mut high = self.fanout(first);
+        let key = u64_at(id.as_bytes(), 0);
+        // All ids from `low` to `high` have values between these two.
+        let (mut least, mut most) = (u64::from(first) << 56, u64::from(first) << 56 | u64::MAX >> 8);
+        let mut guesses = 4;
+        while low < high {
+            let middle = if guesses > 0 && most > least {
+                guesses -= 1;
+                let share = u128::from(key.saturating_sub(least)) * u128::from(high - low) / u128::from(most - least);
+                low + u32::try_from(share).map_or(high - low - 1, |share| share.min(high - low - 1))
+            } else {
+                low + (high - low) / 2
+            };
+            let bytes = self.id_bytes(middle);
+            let value = u64_at(bytes, 0);
+            let order = value.cmp(&key).then_with(|| bytes.cmp(id.as_bytes()));
+            match order {
+                Ordering::Less => (low, least) = (middle + 1, value),
+                Ordering::Equal => return middle,
+                Ordering::Greater => (high, most) = (middle, value),
+            }
+        }
+        low
+    }
+
+    /// The ids that start with these digits, in ascending order.
+    pub(crate) fn with_prefix<'a>(&'a self, prefix: &'a Prefix) -> impl Iterator<Item = Id> + 'a {
+        let least = format!("{:0<64}", prefix.as_hex()).parse().expect("digits of a prefix and zeros make an id");
+        (self.lower_bound(least)..self.len).map(|n| self.id(n)).take_while(|&id| prefix.matches(id))
+    }
+
+    /// The checksum of the pack that this is the index of.
+    pub(crate) fn pack_checksum(&self) -> [u8; 32] {
+        let at = self.bytes.len() - CHECKSUMS;
+        *self.bytes[at..].first_chunk().expect("the size was checked at open")
+    }
+
+    /// Reads the whole file: its own checksum, the order of the ids, and that the counts are theirs.
+    pub(crate) fn verify(&self) -> Result<(), Flaw> {
+        let (content, checksum) = self.bytes.split_at(self.bytes.len() - 32);
+        if Sha256::digest(content).as_slice() != checksum {
+            return Err(Flaw("its checksum is another"));
+        }
+        for n in 0..self.len {
+            let id = self.id_bytes(n);
+            if n > 0 && self.id_bytes(n - 1) >= id {
+                return Err(Flaw("its ids are not in order"));
+            }
+            let from = id[0].checked_sub(1).map_or(0, |before| self.fanout(before));
+            if n < from || n >= self.fanout(id[0]) {
+                return Err(Flaw("its counts are not those of its ids"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes(*bytes[at..].first_chunk().expect("the caller has checked the length"))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_be_bytes(*bytes[at..].first_chunk().expect("the caller has checked the length"))
+}
+
+/// What an index says of one object: 44 bytes, since a writer holds one for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IndexEntry {
+    /// The object.
+    pub(crate) id: Id,
+    /// The CRC-32 of the entry's bytes in the pack: header and compressed data.
+    pub(crate) crc: u32,
+    /// The offset in two halves: a `u64` would make each entry four bytes larger.
+    offset: [u32; 2],
+}
+
+impl IndexEntry {
+    /// The entry of an object that starts at `offset` of the pack.
+    pub(crate) fn new(id: Id, crc: u32, offset: u64) -> IndexEntry {
+        IndexEntry { id, crc, offset: [(offset >> 32) as u32, offset as u32] }
+    }
+
+    /// Where the entry starts in the pack.
+    pub(crate) fn offset(&self) -> u64 {
+        u64::from(self.offset[0]) << 32 | u64::from(self.offset[1])
+    }
+}
+
+/// Writes the index of a pack with this checksum, and answers the index's own. The entries are sorted by id.
+pub(crate) fn write_index(
+    entries: &[IndexEntry],
+    pack_checksum: &[u8; 32],
+    out: &mut dyn Write,
+) -> io::Result<[u8; 32]> {
+    let count = u32::try_from(entries.len()).map_err(|_| io::Error::other("a pack holds less than 2^32 objects"))?;
+    debug_assert!(entries.is_sorted_by(|a, b| a.id < b.id), "an index is sorted");
+    let mut out = Summing { out, buffer: Vec::with_capacity(BUFFER), hash: Sha256::new() };
+    out.write(&MAGIC)?;
+    let mut below = 0;
+    for byte in 0..=255u8 {
+        below += entries[below as usize..].partition_point(|entry| entry.id.as_bytes()[0] <= byte) as u32;
+        out.write(&below.to_be_bytes())?;
+    }
+    debug_assert_eq!(below, count);
+    for entry in entries {
+        out.write(entry.id.as_bytes())?;
+    }
+    for entry in entries {
+        out.write(&entry.crc.to_be_bytes())?;
+    }
+    let is_large = |entry: &&IndexEntry| entry.offset() >= u64::from(LARGE);
+    let mut large = 0;
+    for entry in entries {
+        let offset = if is_large(&entry) {
+            large += 1;
+            LARGE | (large - 1)
+        } else {
+            entry.offset[1]
+        };
+        out.write(&offset.to_be_bytes())?;
+    }
+    for entry in entries.iter().filter(is_large) {
+        out.write(&entry.offset().to_be_bytes())?;
+    }
+    out.write(pack_checksum)?;
+    out.finish()
+}
+
+const BUFFER: usize = 1 << 16;
+
+/// Gathers small writes and hashes them.
+struct Summing<'a> {
+    out: &'a mut dyn Write,
+    buffer: Vec<u8>,
+    hash: Sha256,
+}
+
+impl Summing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER - 64 { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        self.hash.update(&self.buffer);
+        self.out.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<[u8; 32]> {
+        self.send()?;
+        let checksum: [u8; 32] = self.hash.finalize().into();
+        self.out.write_all(&checksum)?;
+        Ok(checksum)
+    }
+}

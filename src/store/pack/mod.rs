@@ -1,0 +1,12 @@
+//! Packs: many objects in one file, with an index beside it, as git lays them out.
+//! Source: git's `Documentation/gitformat-pack.adoc`; ids and checksums have 32 bytes here.
+
+pub(crate) mod delta;
+pub(crate) mod entry;
+pub(crate) mod index;
+#[cfg(test)]
+mod tests;
+
+/// What is wrong with bytes of a pack or of its index. Who knows the file adds its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flaw(pub(crate) &'static str);
