@@ -23,8 +23,8 @@ use super::{Access, Bytes, DirEntry, Disk, FileKind, Lock, MARK_CONTENT, Stat};
 /// An in-memory disk whose faults are chosen. Clones are handles on the same disk.
 ///
 /// It starts with an empty root directory; relative paths are taken from there. State-changing operations are
-/// `create_dir`, `create`, each write to a file, `append`, `rename`, `remove`, `remove_dir`, `mark`, and `sync` once for
-/// each path. Those that could not have been done anyway (a name that exists already…) fail as on any disk and are
+/// `create_dir`, `create`, each write to a file, `append`, `write_at`, `touch` of what is old, `rename`, `remove`,
+/// `remove_dir`, `mark`, and `sync` once for each path. Permissions are not kept. Those that could not have been done anyway (a name that exists already…) fail as on any disk and are
 /// not counted.
 #[derive(Clone, Default)]
 pub struct FaultDisk {
@@ -152,7 +152,7 @@ impl FaultDisk {
     }
 
     /// For replaying a trace: writes over a file from `offset` on, or at its end. Not counted, and never fails by choice.
-    pub fn write_at(&self, path: &Path, offset: Option<u64>, bytes: &[u8]) -> io::Result<()> {
+    pub fn overwrite(&self, path: &Path, offset: Option<u64>, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         let number = state.model.file(&clean(path))?;
         state.model.write(number, offset.map(|offset| offset as usize), bytes);
@@ -242,11 +242,12 @@ impl State {
         }
     }
 
-    fn append(&mut self, number: usize, bytes: &[u8]) -> io::Result<()> {
+    /// Writes at an offset or at the end.
+    fn write(&mut self, number: usize, offset: Option<u64>, bytes: &[u8]) -> io::Result<()> {
         let done = self.begin(Needs::Space);
         if !self.is_cut {
             let written = if done.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
-            self.model.write(number, None, written);
+            self.model.write(number, offset.map(|offset| offset as usize), written);
         }
         done
     }
@@ -305,7 +306,36 @@ impl Disk for FaultDisk {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => state.model.file(&path)?,
             Err(error) => return Err(error),
         };
-        state.append(number, bytes)
+        state.write(number, None, bytes)
+    }
+
+    fn write_at(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.powered()?;
+        let number = state.model.file(&clean(path))?;
+        state.write(number, Some(offset), bytes)
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let state = self.powered()?;
+        let content = state.model.content(state.model.file(&clean(path))?);
+        let rest = content.get(offset as usize..).and_then(|rest| rest.get(..len));
+        rest.map(<[u8]>::to_vec).ok_or(ErrorKind::UnexpectedEof.into())
+    }
+
+    fn set_read_only(&self, path: &Path) -> io::Result<()> {
+        let state = self.powered()?;
+        state.model.file(&clean(path)).map(drop)
+    }
+
+    fn touch(&self, path: &Path, age: Duration) -> io::Result<()> {
+        let mut state = self.powered()?;
+        let number = state.model.file(&clean(path))?;
+        let modified = state.model.stat(Node::File(number)).modified;
+        if state.model.clock.duration_since(modified).is_ok_and(|passed| passed > age) {
+            state.begin(Needs::Nothing)?;
+            state.model.touch(number);
+        }
+        Ok(())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -401,7 +431,7 @@ impl Write for FaultFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.disk.powered()?;
         if !bytes.is_empty() {
-            state.append(self.number, bytes)?;
+            state.write(self.number, None, bytes)?;
         }
         Ok(bytes.len())
     }

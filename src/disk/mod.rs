@@ -118,6 +118,18 @@ pub trait Disk: Debug + Send + Sync {
     /// Writes at the end of a file, which is made if it is not there, in one call of the system.
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
+    /// Writes over a part of a file that has not got its name yet, or has it alone: nobody else may look at it.
+    fn write_at(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// The `len` bytes of a file from `offset` on; `UnexpectedEof` when it has fewer.
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>>;
+
+    /// Makes a file that was written in parts like one made with [`Access::ReadOnly`].
+    fn set_read_only(&self, path: &Path) -> io::Result<()>;
+
+    /// Sets the time at which a file was last written to now, if it is longer ago than `age`: the file is in use.
+    fn touch(&self, path: &Path, age: Duration) -> io::Result<()>;
+
     /// Renames a file, replacing what the new name named, atomically.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 

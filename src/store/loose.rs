@@ -5,14 +5,12 @@ use std::cell::RefCell;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use flate2::Compress;
 use flate2::bufread::ZlibDecoder;
-use flate2::{Compress, Compression, FlushCompress, Status};
 
+use super::deflate::{compressor, deflate};
 use super::{IN_MEMORY_LIMIT, Result};
 use crate::object::{Error, Hasher, Id, Kind, Object, decode_header, encode_header};
-
-/// zlib's own default. Level 1 saves a few microseconds on a small document and leaves it a quarter larger.
-pub(super) const LEVEL: Compression = Compression::new(6);
 
 pub(super) fn path(objects: &Path, id: Id) -> PathBuf {
     let hex = id.to_string();
@@ -24,31 +22,11 @@ pub(super) fn path(objects: &Path, id: Id) -> PathBuf {
 /// The bytes of the file of an object that is in memory.
 pub(super) fn encode(kind: Kind, body: &[u8]) -> Vec<u8> {
     thread_local! {
-        /// Making a compressor costs more than compressing a small document.
-        static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(LEVEL, true));
+        static COMPRESS: RefCell<Compress> = RefCell::new(compressor());
     }
     COMPRESS.with_borrow_mut(|compress| {
-        compress.reset();
-        let header = encode_header(kind, body.len() as u64);
         let mut out = Vec::with_capacity(body.len() / 2 + 128);
-        for (input, flush) in [(header.as_slice(), FlushCompress::None), (body, FlushCompress::Finish)] {
-            let start = compress.total_in();
-            loop {
-                let done = (compress.total_in() - start) as usize;
-                if out.len() == out.capacity() {
-                    out.reserve(out.len().max(128));
-                }
-                let status = compress.compress_vec(&input[done..], &mut out, flush).expect("zlib takes any input");
-                let consumed = (compress.total_in() - start) as usize == input.len();
-                let finished = match flush {
-                    FlushCompress::Finish => status == Status::StreamEnd,
-                    _ => consumed,
-                };
-                if finished {
-                    break;
-                }
-            }
-        }
+        deflate(compress, &[&encode_header(kind, body.len() as u64), body], &mut out);
         out
     })
 }
@@ -101,6 +79,7 @@ pub(super) fn inflate_error(error: &std::io::Error) -> String {
 mod tests {
     use super::*;
     use crate::object::hash;
+    use crate::store::deflate::LEVEL;
     use proptest::prelude::*;
 
     proptest! {

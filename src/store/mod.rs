@@ -4,6 +4,7 @@
 //! [`Store::flush`] makes all of it durable and then gives it its names: a crash leaves either a whole object or none.
 //! **Invariant:** a file under `objects/` is written once and never changed.
 
+mod deflate;
 mod hold;
 mod loose;
 pub(crate) mod pack;

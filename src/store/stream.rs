@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
-use super::{Result, io_error, loose};
+use super::{Result, deflate, io_error, loose};
 use crate::disk::{Access, Disk};
 use crate::object::{Error, Hasher, Id, Kind, decode_header, encode_header};
 
@@ -112,7 +112,7 @@ fn inflating(id: Id, path: &Path, error: io::Error) -> Error {
 /// Writes the file of an object whose body comes from `source`, and answers the object's id.
 pub(super) fn write(disk: &dyn Disk, path: &Path, kind: Kind, size: u64, source: &mut dyn Read) -> Result<Id> {
     let file = disk.create(path, Access::ReadOnly).map_err(io_error(path))?;
-    let mut file = ZlibEncoder::new(file, loose::LEVEL);
+    let mut file = ZlibEncoder::new(file, deflate::LEVEL);
     let mut hasher = Hasher::new(kind, size);
     file.write_all(&encode_header(kind, size)).map_err(io_error(path))?;
     copy_exactly(size, source, &mut |bytes| {

@@ -78,8 +78,8 @@ fn content_written_over_may_go_whole() {
     let path = top.join("a");
     disk.import(&path, Some(b"safe".to_vec()));
     disk.truncate(&path, 0).unwrap();
-    disk.write_at(&path, None, b"new").unwrap();
-    disk.write_at(&path, Some(4), b"!").unwrap();
+    disk.overwrite(&path, None, b"new").unwrap();
+    disk.overwrite(&path, Some(4), b"!").unwrap();
     let ways = some(["new\0!", "safe", "ne", "safe\0"]);
     assert_eq!(left(&disk, &path), [ways.clone(), ways].concat());
     disk.sync_everything();
@@ -283,7 +283,7 @@ fn the_tree_can_be_laid_and_shown() {
     let disk = FaultDisk::new();
     disk.import(Path::new("/db/sub/a"), Some(b"1".to_vec()));
     disk.link(Path::new("/db/sub/a"), Path::new("/db/b")).unwrap();
-    disk.write_at(Path::new("/db/b"), Some(0), b"2").unwrap();
+    disk.overwrite(Path::new("/db/b"), Some(0), b"2").unwrap();
     disk.mark(Path::new("/db/mark")).unwrap();
     let files: Vec<_> = disk.files().into_iter().map(|(path, content)| (path.display().to_string(), content)).collect();
     let file = |path: &str, content: &[u8]| (path.to_owned(), Some(content.to_vec()));

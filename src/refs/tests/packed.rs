@@ -144,7 +144,7 @@ fn few_lines_of_many_are_looked_at() {
             Ok(found) => break assert_eq!(found, Some(id(77_777))),
             Err(Error::Damaged { reason, .. }) => {
                 let at: usize = reason.split(' ').nth(4).unwrap().parse().unwrap();
-                disk.write_at(Path::new(FILE), Some(at as u64), &bytes[at..=at]).unwrap();
+                disk.overwrite(Path::new(FILE), Some(at as u64), &bytes[at..=at]).unwrap();
                 looked_at += 1;
             }
             Err(other) => panic!("{other}"),

@@ -4,8 +4,11 @@
 pub(crate) mod delta;
 pub(crate) mod entry;
 pub(crate) mod index;
+mod queue;
+mod table;
 #[cfg(test)]
 mod tests;
+pub(crate) mod write;
 
 /// What is wrong with bytes of a pack or of its index. Who knows the file adds its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,6 +45,22 @@ impl Disk for Counting {
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.disk.append(path, bytes)
     }
+    fn write_at(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.write_at(path, offset, bytes)
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.disk.read_at(path, offset, len)
+    }
+
+    fn set_read_only(&self, path: &Path) -> io::Result<()> {
+        self.disk.set_read_only(path)
+    }
+
+    fn touch(&self, path: &Path, age: Duration) -> io::Result<()> {
+        self.disk.touch(path, age)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.disk.rename(from, to)
     }

@@ -89,7 +89,7 @@ impl Effect {
         let done = match self {
             Effect::Open { path, .. } if disk.stat(path).is_ok() => Ok(()),
             Effect::Open { path, .. } => disk.create(path, Access::ReadWrite).map(drop),
-            Effect::Write { path, offset, bytes } => disk.write_at(path, *offset, bytes),
+            Effect::Write { path, offset, bytes } => disk.overwrite(path, *offset, bytes),
             Effect::Truncate { path, len } => disk.truncate(path, *len),
             Effect::Sync(path) => disk.sync(std::slice::from_ref(path)),
             Effect::SyncAll => {

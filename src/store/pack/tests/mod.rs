@@ -2,3 +2,4 @@
 
 mod delta;
 mod index;
+mod write;
