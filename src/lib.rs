@@ -59,14 +59,14 @@ pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,
 };
 pub use object::{
-    BlobId, Commit, CommitId, Entry, EntryRef, Error as ObjectError, Hasher, Id, Ident, Kind, Memory, Mode, Object,
-    Objects, Person, Prefix, Tag, TagId, Time, Tree as GitTree, TreeId, check, decode_header, encode_header,
-    encode_sorted, encode_tree, hash, tree_order,
+    BlobId, Commit, CommitId, Entry, EntryRef, Error as ObjectError, Hasher, Id, IdHasher, IdMap, IdSet, Ident, Kind,
+    Memory, Mode, Object, Objects, Person, Prefix, Tag, TagId, Time, Tree as GitTree, TreeId, check, decode_header,
+    encode_header, encode_sorted, encode_tree, hash, tree_order,
 };
 pub use refs::{
     Error as RefError, Expect, LogEntry, NameError, Prepared, RefEdit, RefName, RefValue, Reflog, Refs, WriteLock,
 };
-pub use store::{ChangedEntry, IN_MEMORY_LIMIT, Reader, STREAM_FROM, Store, changed_entries, hash_stream};
+pub use store::{ChangedEntry, IN_MEMORY_LIMIT, Reader, STREAM_FROM, Store, Usage, changed_entries, hash_stream};
 pub use tree::{
     Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Error as TreeError, Finding, FolderCheck,
     FolderChecker, Key, KeyError, Range, Role, Tree,

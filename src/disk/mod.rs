@@ -71,6 +71,16 @@ pub enum Bytes {
     Owned(Vec<u8>),
 }
 
+impl Bytes {
+    /// Gives back the memory of what was looked at in a map, which is read again when it is looked at again. Nothing
+    /// happens to bytes that are held in memory.
+    pub fn release(&self) {
+        if let Bytes::Mapped(map) = self {
+            os::release_map(map);
+        }
+    }
+}
+
 impl Deref for Bytes {
     type Target = [u8];
 

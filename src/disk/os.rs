@@ -219,6 +219,21 @@ fn map_file(file: &File) -> io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(file) }
 }
 
+/// Gives the pages of a map back to the system.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+pub(super) fn release_map(map: &memmap2::Mmap) {
+    // SAFETY: the advice takes away what was written to a map and not to its file. Nothing is: the map is read-only, and
+    // its pages are the file's, which are read again when they are looked at.
+    let released = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+    // Advice that is not taken costs memory and nothing else.
+    drop(released);
+}
+
+/// Elsewhere a map keeps its pages until it goes.
+#[cfg(not(unix))]
+pub(super) fn release_map(_: &memmap2::Mmap) {}
+
 fn kind_of(kind: fs::FileType) -> FileKind {
     if kind.is_dir() {
         FileKind::Dir

@@ -30,6 +30,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file of many objects that cannot be used, so that nobody can tell which objects it holds.
+    #[error("{} is damaged: {reason}", .path.display())]
+    DamagedFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An object that is needed and not there.
     #[error("{} {id} is missing", .kind.map_or("object", Kind::name))]
     Missing {
@@ -76,7 +84,7 @@ pub enum Error {
 
 impl Error {
     /// The same error, told of a stored object: bytes that do not parse mean that the object is damaged.
-    pub(super) fn of_object(self, id: Id) -> Error {
+    pub(crate) fn of_object(self, id: Id) -> Error {
         match self {
             Error::Malformed { kind, reason } => Error::Damaged { id, reason: format!("not a {kind}: {reason}") },
             other => other,

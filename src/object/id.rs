@@ -3,7 +3,9 @@
 //! The typed ids say what an object is expected to be; only reading it proves that. In text an id is 64 hex digits,
 //! written in lower case and read in either.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::str::FromStr;
 
 use super::Error;
@@ -65,6 +67,29 @@ impl FromStr for Id {
             Ok(()) => Ok(Id(bytes)),
             Err(_) => Err(Error::Id(format!("{:?} is not 64 hex digits", excerpt(text)))),
         }
+    }
+}
+
+/// Values by id.
+pub type IdMap<V> = HashMap<Id, V, BuildHasherDefault<IdHasher>>;
+
+/// A set of ids.
+pub type IdSet = HashSet<Id, BuildHasherDefault<IdHasher>>;
+
+/// Takes the first 8 bytes of an id for its hash: an id is a hash already. For nothing but ids.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk));
+    }
+
+    /// The length that stands before the bytes is always the same.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -246,6 +271,18 @@ mod tests {
         }
         let long = "é".repeat(1 << 16).parse::<Id>().unwrap_err().to_string();
         assert!(long.len() < 400, "{long}");
+    }
+
+    #[test]
+    fn ids_are_hashed_by_their_first_bytes() {
+        let id = |n: u8| Id::from_bytes([n; 32]);
+        let mut map: IdMap<u8> = (0..=255).map(|n| (id(n), n)).collect();
+        assert_eq!((map.len(), map.get(&id(7)), map.get(&id(0))), (256, Some(&7), Some(&0)));
+        assert_eq!(map.remove(&id(9)), Some(9));
+        let hash = std::hash::BuildHasher::hash_one(map.hasher(), TreeId(id(1)));
+        assert_eq!(hash, 0x0101_0101_0101_0101);
+        let set: IdSet = map.into_keys().collect();
+        assert!(set.contains(&id(8)) && !set.contains(&id(9)));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use commit::Commit;
 pub use entry::{Entry, EntryRef, Mode, encode_sorted, encode_tree, tree_order};
 pub use error::Error;
 pub use header::{Hasher, decode_header, encode_header, hash};
-pub use id::{BlobId, CommitId, Id, Prefix, TagId, TreeId};
+pub use id::{BlobId, CommitId, Id, IdHasher, IdMap, IdSet, Prefix, TagId, TreeId};
 pub use ident::{Ident, Person, Time};
 pub use memory::Memory;
 pub use tag::Tag;
@@ -129,9 +129,10 @@ pub trait Objects {
         self.require(id.0, Kind::Blob)
     }
 
-    /// A tree, parsed; errors as [`Objects::require`], and [`Error::Damaged`] where its bytes are no tree.
-    fn tree(&self, id: TreeId) -> Result<Tree, Error> {
-        Tree::parse(self.require(id.0, Kind::Tree)?).map_err(|error| error.of_object(id.0))
+    /// A tree, parsed; errors as [`Objects::require`], and [`Error::Damaged`] where its bytes are no tree. Shared, since
+    /// a set may keep those that are asked for often.
+    fn tree(&self, id: TreeId) -> Result<Arc<Tree>, Error> {
+        Tree::parse(self.require(id.0, Kind::Tree)?).map(Arc::new).map_err(|error| error.of_object(id.0))
     }
 
     /// A commit, parsed; errors as [`Objects::require`], and [`Error::Damaged`] where its bytes are no commit.
@@ -153,6 +154,10 @@ impl<T: Objects + ?Sized> Objects for &T {
     fn put(&self, kind: Kind, body: &[u8]) -> Result<Id, Error> {
         (**self).put(kind, body)
     }
+
+    fn tree(&self, id: TreeId) -> Result<Arc<Tree>, Error> {
+        (**self).tree(id)
+    }
 }
 
 impl<T: Objects + ?Sized> Objects for Arc<T> {
@@ -162,6 +167,10 @@ impl<T: Objects + ?Sized> Objects for Arc<T> {
 
     fn put(&self, kind: Kind, body: &[u8]) -> Result<Id, Error> {
         (**self).put(kind, body)
+    }
+
+    fn tree(&self, id: TreeId) -> Result<Arc<Tree>, Error> {
+        (**self).tree(id)
     }
 }
 

@@ -1,14 +1,17 @@
-//! Where objects lie: loose files, one an object, in git's layout.
+//! Where objects lie: loose files, one an object, and packs, in git's layout.
 //!
 //! The room knows no ref. What is put stays invisible to every other process, in temporary files, until
 //! [`Store::flush`] makes all of it durable and then gives it its names: a crash leaves either a whole object or none.
 //! **Invariant:** a file under `objects/` is written once and never changed.
 
+mod alternates;
+mod cache;
 mod deflate;
 mod hold;
 mod loose;
 pub(crate) mod pack;
 mod pending;
+mod source;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -16,16 +19,22 @@ mod walk;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::disk::{Access, Disk, FileKind};
-use crate::object::{Error, Hasher, Id, Kind, Object, Objects, Prefix, TreeId, hash};
+use crate::object::{Error, Hasher, Id, IdHasher, Kind, Object, Objects, Prefix, Tree, TreeId, hash};
 
+pub use source::Usage;
 pub use stream::Reader;
 pub use walk::{ChangedEntry, changed_entries};
 
+use cache::Cache;
 use hold::Hold;
+use pack::Bases;
+use pack::set::FromPack;
 use pending::Pending;
+use source::{FromFile, Place, Source};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -34,6 +43,13 @@ pub const STREAM_FROM: u64 = 4 << 20;
 
 /// The largest object that [`Objects::get`] reads into memory: 256 MiB.
 pub const IN_MEMORY_LIMIT: u64 = 256 << 20;
+
+/// So many bytes of bodies that deltas are based on are kept.
+const BASES: usize = 16 << 20;
+/// So many bytes of parsed trees are kept.
+const TREES: usize = 16 << 20;
+/// Trees with shorter bodies are not kept: the tree of a document is read once, and the ones above it often.
+const KEPT_TREE: usize = 128;
 
 /// The objects of one database.
 #[derive(Debug)]
@@ -45,6 +61,13 @@ pub struct Store {
     temporary: PathBuf,
     pending: Mutex<Pending>,
     hold: Hold,
+    /// Whether anything is pending: readers need no lock while nothing is.
+    is_pending: AtomicBool,
+    own: Source,
+    /// What other directories hold, which are read and never written; found when an object is not in the own one.
+    borrowed: OnceLock<Vec<Source>>,
+    bases: Arc<Bases>,
+    trees: Cache<Id, Arc<Tree>, std::hash::BuildHasherDefault<IdHasher>>,
 }
 
 /// Turns an I/O error into one that names the path.
@@ -55,66 +78,140 @@ pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
 impl Store {
     /// The store of the database directory `root`; new files are written in the directory `temporary` first.
     pub fn new(disk: Arc<dyn Disk>, root: &Path, temporary: &Path) -> Store {
+        let bases = Arc::new(Bases::new(BASES));
         Store {
             pending: Mutex::new(Pending::new(disk.clone(), &root.join("objects"), temporary)),
             hold: Hold::new(disk.clone(), temporary.parent().unwrap_or(root)),
+            is_pending: AtomicBool::new(false),
+            own: Source::new(disk.clone(), &root.join("objects"), bases.clone()),
+            borrowed: OnceLock::new(),
+            bases,
+            trees: Cache::new(TREES),
             disk,
             objects: root.join("objects"),
             temporary: temporary.to_owned(),
         }
     }
 
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    /// Does something with what is pending.
+    fn pending<T>(&self, act: impl FnOnce(&mut Pending) -> T) -> T {
+        let mut pending = self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let done = act(&mut pending);
+        self.is_pending.store(!pending.is_empty(), Ordering::Release);
+        done
     }
 
-    fn path(&self, id: Id) -> PathBuf {
-        loose::path(&self.objects, id)
+    fn holds_pending(&self, id: Id) -> bool {
+        self.is_pending.load(Ordering::Acquire) && self.pending(|pending| pending.holds(id))
+    }
+
+    /// The directories that are read beside the own one.
+    fn borrowed(&self) -> Result<&[Source]> {
+        if let Some(sources) = self.borrowed.get() {
+            return Ok(sources);
+        }
+        let dirs = alternates::list(&*self.disk, &self.objects)?;
+        let open = |dir: PathBuf| Source::new(self.disk.clone(), &dir, self.bases.clone());
+        Ok(self.borrowed.get_or_init(|| dirs.into_iter().map(open).collect()))
     }
 
     /// Whether the store holds an object, flushed or not.
     pub fn contains(&self, id: Id) -> Result<bool> {
-        Ok(self.pending().holds(id) || self.is_stored(id)?)
+        if self.holds_pending(id) || self.place(id)?.is_some() {
+            return Ok(true);
+        }
+        for source in std::iter::once(&self.own).chain(self.borrowed()?) {
+            if source.packs().rescan()? && source.packs().locate(id)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    fn is_stored(&self, id: Id) -> Result<bool> {
-        let path = self.path(id);
-        match self.disk.stat(&path) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(io_error(&path)(error)),
+    /// Where an object is stored. One that another process packed a moment ago may not be seen.
+    fn place(&self, id: Id) -> Result<Option<Place>> {
+        if let Some(place) = self.own.place(id)? {
+            return Ok(Some(place));
         }
+        for source in self.borrowed()? {
+            if source.place(id)?.is_some() {
+                return Ok(Some(Place::Borrowed));
+            }
+        }
+        Ok(None)
     }
 
     /// An object's kind and size in bytes, from its header; the body is not checked.
     pub fn header(&self, id: Id) -> Result<Option<(Kind, u64)>> {
-        Ok(self.open(id)?.map(|reader| (reader.kind(), reader.size())))
+        self.find(
+            id,
+            &|pack, offset| pack.outline(offset).map(|outline| (outline.kind, outline.size)),
+            &|path| Ok(self.open_file(id, path)?.map(|reader| (reader.kind(), reader.size()))),
+            (Kind::Tree, 0),
+        )
     }
 
     /// An object to read piece by piece.
     pub fn open(&self, id: Id) -> Result<Option<Reader>> {
-        match self.read_file(id, &|path| self.disk.open(path))? {
-            Some((file, path)) => Reader::new(file, id, path).map(Some),
-            None if id == TreeId::EMPTY.0 => {
-                let file = loose::encode(Kind::Tree, b"");
-                Reader::new(Box::new(io::Cursor::new(file)), id, self.path(id)).map(Some)
-            }
-            None => Ok(None),
+        self.find(
+            id,
+            &|pack, offset| {
+                let path = pack.beside("pack");
+                Ok(match pack.stream(offset)? {
+                    Some((kind, size, stream)) => Reader::of_stream(Box::new(stream), (id, path), (kind, size)),
+                    None => Reader::of_object(pack.read(offset)?, id, path),
+                })
+            },
+            &|path| self.open_file(id, path),
+            Reader::of_object(EMPTY_TREE, id, PathBuf::new()),
+        )
+    }
+
+    fn open_file(&self, id: Id, path: &Path) -> Result<Option<Reader>> {
+        match self.disk.open(path) {
+            Ok(file) => Reader::new(file, id, path.to_owned()).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(path)(error)),
         }
     }
 
-    /// Reads the file that holds an object, wherever it is now; also answers its path.
-    fn read_file<T>(&self, id: Id, read: &dyn Fn(&Path) -> io::Result<T>) -> Result<Option<(T, PathBuf)>> {
-        let pending = self.pending().file(id)?;
-        // A pending file that is gone was flushed by another thread since, and is stored.
-        for path in pending.into_iter().chain([self.path(id)]) {
-            match read(&path) {
-                Ok(read) => return Ok(Some((read, path))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(io_error(&path)(error)),
+    /// Reads an object wherever it is now: pending, in a pack or a file, here or where this store borrows from.
+    /// `empty_tree` stands for the one object that git knows without storing it, and so may refs and histories that
+    /// it makes.
+    fn find<T>(
+        &self,
+        id: Id,
+        from_pack: FromPack<'_, T>,
+        from_file: FromFile<'_, T>,
+        empty_tree: T,
+    ) -> Result<Option<T>> {
+        if self.is_pending.load(Ordering::Acquire)
+            && let Some(path) = self.pending(|pending| pending.file(id))?
+            // A pending file that is gone was flushed by another thread since, and is stored.
+            && let Some(read) = from_file(&path)?
+        {
+            return Ok(Some(read));
+        }
+        let mut failure = match self.own.read(id, from_pack, from_file) {
+            Ok(Some(read)) => return Ok(Some(read)),
+            Ok(None) if id == TreeId::EMPTY.0 => return Ok(Some(empty_tree)),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        let others = || self.borrowed().into_iter().flatten();
+        let elsewhere = others().map(|source| source.read(id, from_pack, from_file));
+        let anew = std::iter::once(&self.own).chain(others()).map(|source| source.read_new(id, from_pack));
+        for read in elsewhere.chain(anew) {
+            match read {
+                Ok(Some(read)) => return Ok(Some(read)),
+                Ok(None) => {}
+                Err(error) => failure = failure.or(Some(error)),
             }
         }
-        Ok(None)
+        match failure {
+            Some(error) => Err(error),
+            None => self.own.packs().listed()?.check().map(|()| None),
+        }
     }
 
     /// Puts an object whose body of `size` bytes is read piece by piece: the way for large contents.
@@ -123,12 +220,12 @@ impl Store {
     /// When the source fails, or does not give exactly `size` bytes.
     pub fn put_stream(&self, kind: Kind, size: u64, source: &mut dyn Read) -> Result<Id> {
         self.hold.take()?;
-        let (number, path) = self.pending().next_file()?;
-        let put = stream::write(&*self.disk, &path, kind, size, source).and_then(|id| Ok((id, self.is_stored(id)?)));
+        let (number, path) = self.pending(Pending::next_file)?;
+        let put = stream::write(&*self.disk, &path, kind, size, source).and_then(|id| Ok((id, self.place(id)?)));
         let is_kept = match put {
-            Ok((id, false)) => self.pending().add_file(id, number),
-            Ok((id, true)) => {
-                self.pending().reuse(id);
+            Ok((id, None)) => self.pending(|pending| pending.add_file(id, number)),
+            Ok((id, Some(place))) => {
+                self.reuse(id, place);
                 false
             }
             Err(_) => false,
@@ -155,7 +252,7 @@ impl Store {
         if head.len() as u64 <= STREAM_FROM {
             return self.put(kind, &head);
         }
-        let (_, path) = self.pending().next_file()?;
+        let (_, path) = self.pending(Pending::next_file)?;
         let spooled = (|| {
             let mut file = self.disk.create(&path, Access::ReadWrite).map_err(io_error(&path))?;
             let mut all = head.as_slice().chain(source).take(limit.saturating_add(1));
@@ -190,7 +287,7 @@ impl Store {
     /// After an error the objects that were put are gone from this store, and it refuses further writes: what the
     /// disk has of them is not known.
     pub fn flush(&self, beside: &[PathBuf]) -> Result<()> {
-        self.pending().flush(beside)
+        self.pending(|pending| pending.flush(beside))
     }
 
     /// Keeps every object that is stored now from being removed, until [`Store::discard`] or the store's end. A put does
@@ -201,65 +298,54 @@ impl Store {
 
     /// Ends [`Store::hold`], unless something is put and not flushed yet.
     pub fn let_go(&self) {
-        if self.pending().is_empty() {
+        if self.pending(|pending| pending.is_idle()) {
             self.hold.release();
         }
     }
 
     /// Forgets all that was put since the last flush, and lets go of what is stored.
     pub fn discard(&self) {
-        self.pending().discard();
+        self.pending(Pending::discard);
         self.hold.release();
     }
 
-    /// Every stored object's id, in ascending order.
+    /// Notes that an object that is put is stored already. Whoever made a pack flushed it before it got its name; a
+    /// loose object is flushed with the others.
+    fn reuse(&self, id: Id, place: Place) {
+        if place == Place::Loose {
+            self.pending(|pending| pending.reuse(id));
+        }
+    }
+
+    fn sources(&self) -> Result<impl Iterator<Item = &Source>> {
+        Ok(std::iter::once(&self.own).chain(self.borrowed()?))
+    }
+
+    /// Every stored object's id, in ascending order, those of borrowed objects with them.
     pub fn ids(&self) -> Result<Vec<Id>> {
         let mut ids = Vec::new();
-        for byte in 0..=255u8 {
-            self.ids_in(byte, &mut ids)?;
+        for source in self.sources()? {
+            source.ids(&mut ids)?;
         }
+        ids.sort_unstable();
+        ids.dedup();
         Ok(ids)
     }
 
-    /// The stored objects whose ids begin with a prefix.
+    /// The stored objects whose ids begin with a prefix, in ascending order.
     pub fn with_prefix(&self, prefix: &Prefix) -> Result<Vec<Id>> {
         let mut ids = Vec::new();
-        self.ids_in(prefix.first_byte(), &mut ids)?;
-        ids.retain(|id| prefix.matches(*id));
+        for source in self.sources()? {
+            source.with_prefix(prefix, &mut ids)?;
+        }
+        ids.sort_unstable();
+        ids.dedup();
         Ok(ids)
     }
 
-    fn ids_in(&self, byte: u8, out: &mut Vec<Id>) -> Result<()> {
-        let dir = self.objects.join(format!("{byte:02x}"));
-        let entries = match self.disk.list(&dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(io_error(&dir)(error)),
-        };
-        let before = out.len();
-        out.extend(
-            entries
-                .iter()
-                .filter(|entry| entry.name.len() == 62 && !entry.name.contains(|c: char| c.is_ascii_uppercase()))
-                .filter_map(|entry| format!("{byte:02x}{}", entry.name).parse::<Id>().ok()),
-        );
-        out[before..].sort_unstable();
-        Ok(())
-    }
-
-    /// How much the loose objects take: their number and the bytes of their files.
-    pub fn usage(&self) -> Result<(u64, u64)> {
-        let (mut count, mut bytes) = (0, 0);
-        for id in self.ids()? {
-            let path = self.path(id);
-            match self.disk.stat(&path) {
-                Ok(stat) => (count, bytes) = (count + 1, bytes + stat.len),
-                // Somebody else has removed it meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(io_error(&path)(error)),
-            }
-        }
-        Ok((count, bytes))
+    /// How much the loose objects and the packs take, without what is borrowed.
+    pub fn usage(&self) -> Result<Usage> {
+        self.own.usage()
     }
 
     /// The files under `objects/` that are neither objects nor git's own: each a path and why it is strange.
@@ -320,29 +406,46 @@ impl Store {
     }
 }
 
+/// git knows the empty tree without storing it.
+const EMPTY_TREE: Object = Object { kind: Kind::Tree, body: Vec::new() };
+
 impl Objects for Store {
     fn get(&self, id: Id) -> Result<Option<Object>> {
-        // Mapped, so that an object above the limit is refused by its header and never read whole.
-        match self.read_file(id, &|path| self.disk.map(path))? {
-            Some((bytes, _)) => loose::decode(&bytes, id).map(Some),
-            // git knows the empty tree without storing it, and so may refs and histories that it makes.
-            None if id == TreeId::EMPTY.0 => Ok(Some(Object { kind: Kind::Tree, body: Vec::new() })),
-            None => Ok(None),
-        }
+        let from_file = |path: &Path| {
+            // Mapped, so that an object above the limit is refused by its header and never read whole.
+            match self.disk.map(path) {
+                Ok(bytes) => loose::decode(&bytes, id).map(Some),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(io_error(path)(error)),
+            }
+        };
+        self.find(id, &|pack, offset| pack.read_checked(offset, id), &from_file, EMPTY_TREE)
     }
 
     fn put(&self, kind: Kind, body: &[u8]) -> Result<Id> {
         self.hold.take()?;
         let id = hash(kind, body);
-        if self.pending().holds(id) {
+        if self.holds_pending(id) {
             return Ok(id);
         }
-        if self.is_stored(id)? {
-            self.pending().reuse(id);
-        } else {
-            self.pending().add(id, kind, body)?;
+        match self.place(id)? {
+            Some(place) => self.reuse(id, place),
+            None => self.pending(|pending| pending.add(id, kind, body))?,
         }
         Ok(id)
+    }
+
+    fn tree(&self, id: TreeId) -> Result<Arc<Tree>> {
+        if let Some(tree) = self.trees.get(&id.0) {
+            return Ok(tree);
+        }
+        let tree = Tree::parse(self.require(id.0, Kind::Tree)?).map_err(|error| error.of_object(id.0))?;
+        let (size, tree) = (tree.body().len(), Arc::new(tree));
+        if size >= KEPT_TREE {
+            // The index into the body takes about a quarter of it.
+            self.trees.insert(id.0, tree.clone(), size + size / 4 + 128);
+        }
+        Ok(tree)
     }
 }
 

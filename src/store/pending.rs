@@ -166,8 +166,13 @@ impl Pending {
     }
 
     /// Whether nothing waits for a flush.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.files.is_empty() && self.reused.is_empty()
+    }
+
+    /// Whether it holds nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
     }
 
     pub(super) fn holds(&self, id: Id) -> bool {

@@ -9,7 +9,7 @@ use flate2::write::ZlibEncoder;
 
 use super::{Result, deflate, io_error, loose};
 use crate::disk::{Access, Disk};
-use crate::object::{Error, Hasher, Id, Kind, decode_header, encode_header};
+use crate::object::{Error, Hasher, Id, Kind, Object, decode_header, encode_header};
 
 /// How much is read or written at once.
 const PIECE: usize = 1 << 17;
@@ -23,7 +23,18 @@ pub struct Reader {
     size: u64,
     /// The part of the body that came with the header.
     head: Vec<u8>,
-    inflated: ZlibDecoder<BufReader<Box<dyn Read + Send>>>,
+    /// What follows the head.
+    rest: Rest,
+}
+
+/// Where the rest of a body comes from.
+enum Rest {
+    /// A file of its own, which ends with the object.
+    File(ZlibDecoder<BufReader<Box<dyn Read + Send>>>),
+    /// A pack, where other objects follow.
+    Pack(ZlibDecoder<BufReader<Box<dyn Read + Send>>>),
+    /// Nowhere: the head is all.
+    Nothing,
 }
 
 impl fmt::Debug for Reader {
@@ -40,7 +51,23 @@ impl Reader {
         let (kind, size, start) =
             decode_header(&head).map_err(|error| Error::Damaged { id, reason: error.to_string() })?;
         head.drain(..start);
-        Ok(Reader { id, path, kind, size, head, inflated })
+        Ok(Reader { id, path, kind, size, head, rest: Rest::File(inflated) })
+    }
+
+    /// A reader of a body of this kind and size whose zlib stream is at the start of `stream`.
+    pub(super) fn of_stream(
+        stream: Box<dyn Read + Send>,
+        (id, path): (Id, PathBuf),
+        (kind, size): (Kind, u64),
+    ) -> Reader {
+        let rest = Rest::Pack(ZlibDecoder::new(BufReader::new(stream)));
+        Reader { id, path, kind, size, head: Vec::new(), rest }
+    }
+
+    /// A reader of an object that is in memory; its hash is still to be checked.
+    pub(super) fn of_object(object: Object, id: Id, path: PathBuf) -> Reader {
+        let Object { kind, body } = object;
+        Reader { id, path, kind, size: body.len() as u64, head: body, rest: Rest::Nothing }
     }
 
     /// What the object is.
@@ -69,13 +96,15 @@ impl Reader {
             hasher.update(&piece);
             out.write_all(&piece).map_err(to_output())?;
             piece.clear();
-            let mut next = (&mut self.inflated).take(PIECE as u64);
+            let (Rest::File(inflated) | Rest::Pack(inflated)) = &mut self.rest else { break };
+            let mut next = inflated.take(PIECE as u64);
             if next.read_to_end(&mut piece).map_err(|error| inflating(self.id, &self.path, error))? == 0 {
                 break;
             }
         }
-        let mut behind = [0];
-        if self.inflated.get_mut().read(&mut behind).map_err(io_error(&self.path))? > 0 {
+        if let Rest::File(inflated) = &mut self.rest
+            && inflated.get_mut().read(&mut [0]).map_err(io_error(&self.path))? > 0
+        {
             return Err(damaged("there are bytes behind its end"));
         }
         if left > 0 {

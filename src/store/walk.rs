@@ -34,7 +34,7 @@ struct Frame {
 
 impl Frame {
     fn open(objects: &dyn Objects, old: Option<TreeId>, new: Option<TreeId>, path: usize) -> Result<Frame> {
-        let read = |id: Option<TreeId>| id.map(|id| objects.tree(id).map(Arc::new)).transpose();
+        let read = |id: Option<TreeId>| id.map(|id| objects.tree(id)).transpose();
         Ok(Frame { old: read(old)?, new: read(new)?, next_old: 0, next_new: 0, path })
     }
 

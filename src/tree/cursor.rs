@@ -1,5 +1,7 @@
 //! A place among a folder's children, whether they stand in the folder's own tree or in parts.
 
+use std::sync::Arc;
+
 use super::Result;
 use super::folder::{self, Edge, Folder};
 use crate::object::{self, Objects, TreeId};
@@ -17,7 +19,7 @@ pub(super) struct Step {
 
 struct Level {
     id: TreeId,
-    tree: object::Tree,
+    tree: Arc<object::Tree>,
     next: usize,
 }
 
@@ -33,7 +35,7 @@ impl<'a, O: Objects + ?Sized> Cursor<'a, O> {
     }
 
     /// A cursor at the first child of a folder that has been read.
-    pub(super) fn of(objects: &'a O, id: TreeId, tree: object::Tree) -> Self {
+    pub(super) fn of(objects: &'a O, id: TreeId, tree: Arc<object::Tree>) -> Self {
         Cursor { objects, levels: vec![Level { id, tree, next: 0 }] }
     }
 

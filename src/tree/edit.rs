@@ -168,7 +168,7 @@ fn spread_parts<O: Objects + ?Sized>(
             out.push(Span { edge: entry.name.to_vec(), id: part, height: UNKNOWN });
             continue;
         }
-        let height = spread(objects, (part, &objects.tree(part)?), now, limit - 1, out)?;
+        let height = spread(objects, (part, &*objects.tree(part)?), now, limit - 1, out)?;
         if *below.get_or_insert(height) != height {
             return Err(folder::uneven(id));
         }

@@ -1,6 +1,7 @@
 //! One folder's tree: its edges, its document, and a document's versions in conflict.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{Error, Result};
 use crate::object::{self, BlobId, Entry, EntryRef, Id, Kind, Mode, Objects, TreeId, tree_order};
@@ -121,13 +122,13 @@ pub(super) struct Folder {
     /// The document at the folder's own key.
     pub(super) document: Option<Document>,
     /// The edges to children, or to the parts that hold them, in order.
-    pub(super) tree: object::Tree,
+    pub(super) tree: Arc<object::Tree>,
 }
 
 impl Folder {
     /// A folder that does not exist yet.
     pub(super) fn empty() -> Folder {
-        Folder { document: None, tree: object::Tree::empty() }
+        Folder { document: None, tree: Arc::new(object::Tree::empty()) }
     }
 
     pub(super) fn load<O: Objects + ?Sized>(objects: &O, id: TreeId) -> Result<Folder> {

@@ -174,9 +174,10 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
 
 fn of_object(error: &ObjectError) -> (Status, Option<String>) {
     match error {
-        ObjectError::Damaged { .. } | ObjectError::Missing { .. } | ObjectError::WrongKind { .. } => {
-            (Status::Damaged, Some("`isodb fsck` tells what else is damaged".into()))
-        }
+        ObjectError::Damaged { .. }
+        | ObjectError::DamagedFile { .. }
+        | ObjectError::Missing { .. }
+        | ObjectError::WrongKind { .. } => (Status::Damaged, Some("`isodb fsck` tells what else is damaged".into())),
         ObjectError::Io { source, .. } => (Status::System, of_io(source)),
         _ => (Status::Usage, None),
     }

@@ -177,7 +177,8 @@ impl<'b> DeltaIndex<'b> {
         (hash >> self.shift) as usize
     }
 
-    /// A delta that makes `target` from the base, if there is one of at most `max_len` bytes.
+    /// A delta that makes `target` from the base, of at most `max_len` bytes. `None` when it would be longer, or looks
+    /// as if it would.
     pub(crate) fn make(&self, target: &[u8], max_len: usize) -> Option<Vec<u8>> {
         if self.base.len().max(target.len()) as u64 > IN_MEMORY_LIMIT {
             return None;

@@ -64,6 +64,11 @@ impl Index {
         self.bytes.len() as u64
     }
 
+    /// Gives back the memory of the pages that were looked at.
+    pub(crate) fn release(&self) {
+        self.bytes.release();
+    }
+
     /// How many ids start with a byte up to this one.
     fn fanout(&self, byte: u8) -> u32 {
         u32_at(&self.bytes, FANOUT + usize::from(byte) * 4)

@@ -107,5 +107,5 @@ fn files_that_are_no_objects_are_told() {
     let strange = store.strange_files().unwrap();
     assert_eq!(strange.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>(), [dir.join("notes.txt")]);
     assert_eq!(store.ids().unwrap(), [id]);
-    assert_eq!(store.usage().unwrap().0, 1);
+    assert_eq!(store.usage().unwrap().loose, 1);
 }

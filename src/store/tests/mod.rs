@@ -29,7 +29,7 @@ fn store_on(disk: &FaultDisk) -> Store {
 }
 
 /// A store in the machine's files.
-fn store_in(root: &Path) -> Store {
+pub(crate) fn store_in(root: &Path) -> Store {
     Store::new(Arc::new(OsDisk::without_sync()), root, &root.join("isodb/tmp"))
 }
 

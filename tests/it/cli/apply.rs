@@ -80,7 +80,7 @@ fn a_bad_line_is_named_and_nothing_is_stored() {
     }
     refused(sandbox.isodb_with_input(["apply"], b"{\"key\":\"\xff\",\"value\":1}"), 2, "line 1: it is not valid UTF-8");
     refused(sandbox.isodb(["head"]), 1, "no commit yet");
-    assert_eq!(sandbox.isodb(["count-objects"]).ok().lines()[0], "loose: 0");
+    assert_eq!(sandbox.isodb(["count-objects"]).ok().lines()[0], "count: 0");
 }
 
 #[test]

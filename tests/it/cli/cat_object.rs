@@ -32,13 +32,25 @@ fn all_objects_are_those_that_git_lists() {
     let loose = sandbox.git(["count-objects", "-v"]).ok().text();
     let counted = sandbox.isodb(["count-objects"]).ok().lines();
     assert!(loose.starts_with(&format!("count: {}\n", listed.len())), "{loose}");
-    assert_eq!(counted[0], format!("loose: {}", listed.len()));
     let bytes: u64 = walk(&sandbox.db().join("objects"));
-    assert_eq!(counted[1], format!("bytes: {bytes}"));
+    let loose = listed.len();
+    assert_eq!(
+        counted,
+        [&format!("count: {loose}"), &format!("size: {bytes}"), "in-pack: 0", "packs: 0", "size-pack: 0"]
+    );
     assert_eq!(
         sandbox.isodb(["count-objects", "--json"]).ok().line(),
-        format!(r#"{{"bytes":{bytes},"loose":{}}}"#, listed.len())
+        format!(r#"{{"count":{loose},"in-pack":0,"packs":0,"size":{bytes},"size-pack":0}}"#)
     );
+    // git packs all of it, and it is all there.
+    sandbox.git(["gc", "-q", "--prune=never"]).ok();
+    assert_eq!(all(&sandbox), listed);
+    let packed = sandbox.git(["count-objects", "-v"]).ok().lines();
+    let counted = sandbox.isodb(["count-objects"]).ok().lines();
+    for line in counted.iter().filter(|line| !line.starts_with("size")) {
+        assert!(packed.contains(line), "{line}: {packed:?}");
+    }
+    assert!(counted.contains(&format!("in-pack: {loose}")), "{counted:?}");
 }
 
 /// The bytes of all files below a directory.

@@ -8,23 +8,35 @@ use crate::output::Output;
 
 /// Print how many objects there are, and their bytes
 #[derive(clap::Args)]
+///
+/// The names are those of `git count-objects -v`; sizes are in bytes. `count` and `size` are of loose objects, `in-pack`
+/// and `size-pack` of those in packs.
 #[command(after_help = "Example:
   isodb count-objects")]
 pub(crate) struct Args {
-    /// Print a JSON object: {"loose","bytes"}
+    /// Print a JSON object: {"count","size","in-pack","packs","size-pack"}
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database()?;
-    let (count, bytes) = db.store().usage()?;
+    let usage = db.store().usage()?;
+    let numbers = [
+        ("count", usage.loose),
+        ("size", usage.loose_bytes),
+        ("in-pack", usage.packed),
+        ("packs", usage.packs),
+        ("size-pack", usage.pack_bytes),
+    ];
     let mut out = Output::new(context);
     if args.json {
-        out.json(&json!({"loose": count, "bytes": bytes}))?;
+        let members = numbers.iter().map(|&(name, number)| (name.to_owned(), json!(number)));
+        out.json(&serde_json::Value::Object(members.collect()))?;
     } else {
-        out.record(&format!("loose: {count}"))?;
-        out.record(&format!("bytes: {bytes}"))?;
+        for (name, number) in numbers {
+            out.record(&format!("{name}: {number}"))?;
+        }
     }
     out.finish()
 }

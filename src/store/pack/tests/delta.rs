@@ -2,12 +2,11 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sha2::{Digest, Sha256};
 
 use crate::object::{Kind, hash};
 use crate::store::pack::Flaw;
 use crate::store::pack::delta::{DeltaIndex, apply, sizes};
-use crate::store::pack::entry::{self, EntryKind};
+use crate::store::pack::tests::{Made, assemble};
 use crate::store::tests::git::Git;
 use crate::store::tests::noise;
 
@@ -50,7 +49,9 @@ proptest! {
         // Its own bytes are at worst all of the target, with one byte for each 127.
         prop_assert!(delta.len() <= target.len() + target.len() / 127 + 11);
         let index = DeltaIndex::new(&base);
-        prop_assert!(index.make(&target, delta.len()).as_ref() == Some(&delta));
+        // It may give up a little early, where bytes that it took for new turn out to belong to a copy.
+        prop_assert!(index.make(&target, delta.len()).is_none_or(|again| again == delta));
+        prop_assert!(index.make(&target, target.len() * 2 + 20).as_ref() == Some(&delta));
         prop_assert!(index.make(&target, delta.len() - 1).is_none());
     }
 
@@ -121,21 +122,6 @@ fn like_bodies_make_small_deltas() {
     assert_eq!(DeltaIndex::new(&large).make(&noise(300).iter().map(|byte| !byte).collect::<Vec<_>>(), 200), None);
 }
 
-/// A pack of these entries: headers and uncompressed data.
-fn pack(entries: &[(EntryKind, Vec<u8>)]) -> Vec<u8> {
-    let mut pack = [b"PACK\0\0\0\x02".as_slice(), &(entries.len() as u32).to_be_bytes()].concat();
-    for (kind, data) in entries {
-        let own = pack.len() as u64;
-        entry::encode(*kind, own, data.len() as u64, &mut pack);
-        let mut zlib = flate2::write::ZlibEncoder::new(&mut pack, flate2::Compression::default());
-        std::io::Write::write_all(&mut zlib, data).unwrap();
-        zlib.finish().unwrap();
-    }
-    let checksum = Sha256::digest(&pack);
-    pack.extend_from_slice(&checksum);
-    pack
-}
-
 #[test]
 fn git_takes_what_is_made() {
     let Some(git) = Git::new() else { return };
@@ -147,10 +133,13 @@ fn git_takes_what_is_made() {
         target.extend_from_slice(&base[10..base.len() / 2]);
         let delta = make(&base, &target);
         assert!(delta.len() < target.len() / 2);
-        let by_id = EntryKind::RefDelta(hash(Kind::Blob, &target));
+        let id = |body: &[u8]| hash(Kind::Blob, body);
         let back = make(&target, &base[..50]);
-        let pack =
-            pack(&[(EntryKind::Whole(Kind::Blob), base.clone()), (EntryKind::OfsDelta(12), delta), (by_id, back)]);
+        let (pack, _) = assemble(&[
+            (id(&base), Made::Blob, base.clone()),
+            (id(&target), Made::OnEntry(0), delta),
+            (id(&base[..50]), Made::OnId(id(&target)), back),
+        ]);
         let said = git.run_with(["index-pack", "--strict", "--stdin"], &pack);
         let name = said.trim_start_matches("pack\t");
         let list = git.run(["verify-pack", "-v", &format!("objects/pack/pack-{name}.idx")]);

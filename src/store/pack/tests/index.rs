@@ -30,6 +30,8 @@ fn id() -> impl Strategy<Value = Id> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
     #[test]
     fn round_trip(
         map in btree_map(id(), (any::<u32>(), any::<u64>(), 0u32..64), 0..200),
@@ -57,7 +59,8 @@ proptest! {
         let entries: Vec<IndexEntry> =
             (0..5u8).map(|n| IndexEntry::new(Id::from_bytes([n * 50; 32]), 1, u64::from(n) << 30)).collect();
         let bytes = write(&entries);
-        prop_assert!(open(bytes[..cut % bytes.len()].to_vec()).is_err());
+        // Some cuts leave a file that could have fewer large offsets: its checksum tells.
+        prop_assert!(open(bytes[..cut % bytes.len()].to_vec()).and_then(|index| index.verify()).is_err());
         let mut bytes = bytes;
         let at = at % bytes.len();
         bytes[at] ^= 1 << bit;
