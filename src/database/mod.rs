@@ -11,6 +11,7 @@ mod error;
 mod fsck;
 mod history;
 mod init;
+mod maintain;
 mod ndjson;
 mod revision;
 
@@ -32,6 +33,7 @@ pub use error::Error;
 pub use fsck::{FsckReport, Problem, Severity};
 pub use history::{Entry as HistoryEntry, History, HistoryOptions};
 pub use init::{Found, discover, init};
+pub use maintain::{GcOutcome, GcRequest};
 pub use ndjson::{NdjsonLine, NdjsonReader};
 
 use error::{Result, io_error};

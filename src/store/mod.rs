@@ -7,6 +7,7 @@
 mod alternates;
 mod cache;
 mod deflate;
+mod gc;
 mod hold;
 mod loose;
 pub(crate) mod pack;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crate::disk::{Access, Disk, FileKind};
 use crate::object::{Error, Hasher, Id, IdHasher, Kind, Object, Objects, Prefix, Tree, TreeId, hash};
 
+pub use gc::{GcOptions, GcProgress, GcReport, GcStage, Roots};
 pub use source::Usage;
 pub use stream::Reader;
 pub use walk::{ChangedEntry, changed_entries};
@@ -366,6 +368,19 @@ impl Store {
         }
         strange.sort();
         Ok(strange)
+    }
+
+    /// The name of the one pack that holds all objects; `None` where there are more packs, loose objects or none.
+    pub(crate) fn only_pack(&self) -> Result<Option<String>> {
+        let mut loose = Vec::new();
+        self.own.all_loose_ids(&mut loose)?;
+        self.own.packs().rescan()?;
+        let listed = self.own.packs().listed()?;
+        let name = |pack: &std::sync::Arc<pack::Pack>| Some(pack.stem().file_name()?.to_str()?.to_owned());
+        Ok(match &listed.packs[..] {
+            [pack] if loose.is_empty() && listed.broken.is_empty() => name(pack),
+            _ => None,
+        })
     }
 
     /// Removes temporary files that have not been written to since `before`: those of writers that died.

@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod count_objects;
 pub(crate) mod diff;
 pub(crate) mod fsck;
+pub(crate) mod gc;
 pub(crate) mod get;
 pub(crate) mod hash_object;
 pub(crate) mod head;
@@ -50,6 +51,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<()> {
         Command::LsTree(args) => ls_tree::run(context, args),
         Command::RevParse(args) => rev_parse::run(context, args),
         Command::CountObjects(args) => count_objects::run(context, args),
+        Command::Gc(args) => gc::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),
         Command::Completions(args) => completions::run(context, args),
     }
