@@ -72,6 +72,6 @@ pub use store::{
     changed_entries, hash_stream,
 };
 pub use tree::{
-    Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Error as TreeError, Finding, FolderCheck,
-    FolderChecker, Key, KeyError, Range, Role, Tree,
+    Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Edits, Error as TreeError, Finding,
+    FolderCheck, FolderChecker, Key, KeyError, Range, Role, Tree,
 };

@@ -1,7 +1,7 @@
 //! What one commit changes, and what must hold for it to be made.
 
 use crate::object::{BlobId, Objects};
-use crate::tree::{Document, Edit, Key, Tree};
+use crate::tree::{Document, Edit, Edits, Key, Tree};
 
 use super::error::{Error, Result};
 
@@ -21,7 +21,7 @@ pub enum Condition {
 /// The changes of one commit. Contents must have been put into the database's store.
 #[derive(Clone, Debug, Default)]
 pub struct Changeset {
-    edits: Vec<(Key, Edit)>,
+    edits: Edits,
     conditions: Vec<(Key, Condition)>,
     /// A root tree to take as it is, in place of edits.
     whole: Option<crate::object::TreeId>,
@@ -40,17 +40,17 @@ impl Changeset {
 
     /// Stores a document. Of several changes of one key the last counts.
     pub fn put(&mut self, key: Key, document: impl Into<Document>) {
-        self.edits.push((key, Edit::Put(document.into())));
+        self.edits.push(&key, Edit::Put(document.into()));
     }
 
     /// Removes a document if it is there.
     pub fn remove(&mut self, key: Key) {
-        self.edits.push((key, Edit::Remove));
+        self.edits.push(&key, Edit::Remove);
     }
 
     /// Removes a document and all below it.
     pub fn remove_folder(&mut self, key: Key) {
-        self.edits.push((key, Edit::RemoveFolder));
+        self.edits.push(&key, Edit::RemoveFolder);
     }
 
     /// Makes the commit depend on what a key holds before it.
@@ -76,7 +76,7 @@ impl Changeset {
         match self.whole {
             Some(root) => Ok(base.with_root(root)),
             None if self.edits.is_empty() => Ok(*base),
-            None => Ok(base.edit(self.edits.clone())?),
+            None => Ok(base.edit(&self.edits)?),
         }
     }
 }

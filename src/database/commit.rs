@@ -166,7 +166,8 @@ impl Database {
             headers: Vec::new(),
             message: message(&info.message)?,
         };
-        Ok(Some(CommitId(self.store.put(Kind::Commit, &commit.encode())?)))
+        let parent = parents.first().map(|parent| parent.0);
+        Ok(Some(CommitId(self.store.put_after(Kind::Commit, &commit.encode(), parent)?)))
     }
 }
 

@@ -83,7 +83,8 @@ impl Database {
         self.sweep(done);
         let now = self.disk.stat(done).map_err(io_error(done))?.modified;
         if let Some(before) = now.checked_sub(super::STALE_AFTER) {
-            self.store.sweep_objects(before)?;
+            self.store.sweep_beside(before);
+            self.store.sweep_packs(before)?;
         }
         Ok(())
     }

@@ -68,8 +68,12 @@ impl Database {
         let config = init::check(&*disk, root)?;
         let temporary = root.join("isodb").join("tmp");
         let patience = config.get_number("isodb.lockTimeout")?.map_or(PATIENCE, Duration::from_secs);
+        let store = Store::new(disk.clone(), root, &temporary);
+        if let Some(limit) = config.get_number("core.unpackLimit")? {
+            store.set_unpack_limit(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
         Ok(Database {
-            store: Store::new(disk.clone(), root, &temporary),
+            store,
             refs: Refs::new(disk.clone(), root, &temporary),
             root: root.to_owned(),
             config,

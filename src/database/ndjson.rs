@@ -5,7 +5,7 @@
 //! `"newline":true` a final newline follows it, as a program that prints JSON gives it.
 
 use std::borrow::Cow;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -96,6 +96,14 @@ impl<R: BufRead> NdjsonReader<R> {
             }
             return parse(&self.line, self.number).map(Some).map_err(wrong);
         }
+    }
+}
+
+impl<R: Read> NdjsonReader<BufReader<R>> {
+    /// Whether the next change has not been written yet, as far as is known: asking for it may wait for somebody.
+    pub fn is_waiting(&self) -> bool {
+        // Empty lines are no change.
+        !self.source.buffer().trim_ascii_start().contains(&b'\n')
     }
 }
 

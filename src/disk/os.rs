@@ -105,9 +105,11 @@ impl Disk for OsDisk {
     }
 
     fn write_at(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).open(path)?;
-        file.seek(SeekFrom::Start(offset))?;
-        file.write_all(bytes)
+        let file = OpenOptions::new().write(true).open(path)?;
+        #[cfg(unix)]
+        return std::os::unix::fs::FileExt::write_all_at(&file, bytes, offset);
+        #[cfg(not(unix))]
+        (&file).seek(SeekFrom::Start(offset)).and_then(|_| (&file).write_all(bytes))
     }
 
     fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {

@@ -5,9 +5,7 @@
 
 /// Whether git refuses this name: `.git` in any case, or a disguise of it on HFS+ or NTFS.
 pub(super) fn is_dotgit(name: &[u8]) -> bool {
-    // Nearly every name leaves here: neither rule can hold without one of these.
-    let suspect = matches!(name.first(), Some(b'.' | b'g' | b'G')) || !name.is_ascii() || name.contains(&b'\\');
-    suspect && (is_hfs(name) || name.split(|&byte| byte == b'\\').any(is_ntfs))
+    is_hfs(name) || name.split(|&byte| byte == b'\\').any(is_ntfs)
 }
 
 /// HFS+ folds case and skips invisible characters. Like git, looks no further than the first byte that is no UTF-8.

@@ -102,6 +102,15 @@ impl EntryRef<'_> {
         self.mode == Mode::Tree
     }
 
+    /// Writes the entry behind others, as a tree holds it. Its name is not checked.
+    pub fn encode(&self, body: &mut Vec<u8>) {
+        body.extend_from_slice(self.mode.octal().as_bytes());
+        body.push(b' ');
+        body.extend_from_slice(self.name);
+        body.push(0);
+        body.extend_from_slice(self.id.as_bytes());
+    }
+
     /// The same entry with a name of its own.
     pub fn to_entry(self) -> Entry {
         Entry { mode: self.mode, name: self.name.to_vec(), id: self.id }
@@ -135,13 +144,11 @@ pub fn encode_tree(entries: &mut [Entry]) -> Vec<u8> {
 
 /// Encodes entries that are in git's order already; neither order nor names are checked.
 pub fn encode_sorted<'a>(entries: impl IntoIterator<Item = EntryRef<'a>>) -> Vec<u8> {
-    let mut body = Vec::new();
+    let entries = entries.into_iter();
+    // 40 bytes beside the name, which has some twenty.
+    let mut body = Vec::with_capacity(entries.size_hint().0 * 64);
     for entry in entries {
-        body.extend_from_slice(entry.mode.octal().as_bytes());
-        body.push(b' ');
-        body.extend_from_slice(entry.name);
-        body.push(0);
-        body.extend_from_slice(entry.id.as_bytes());
+        entry.encode(&mut body);
     }
     body
 }

@@ -115,6 +115,13 @@ pub trait Objects {
     /// encode it from a value calls [`check`] first.
     fn put(&self, kind: Kind, body: &[u8]) -> Result<Id, Error>;
 
+    /// Adds an object as [`Objects::put`] does. It is likely to resemble `predecessor`, an object of the same kind, as a
+    /// folder does what it was before a change: who stores differences may make use of that.
+    fn put_after(&self, kind: Kind, body: &[u8], predecessor: Option<Id>) -> Result<Id, Error> {
+        let _ = predecessor;
+        self.put(kind, body)
+    }
+
     /// The body of an object that must be there, of this kind: else [`Error::Missing`] or [`Error::WrongKind`].
     fn require(&self, id: Id, kind: Kind) -> Result<Vec<u8>, Error> {
         match self.get(id)? {
@@ -155,6 +162,10 @@ impl<T: Objects + ?Sized> Objects for &T {
         (**self).put(kind, body)
     }
 
+    fn put_after(&self, kind: Kind, body: &[u8], predecessor: Option<Id>) -> Result<Id, Error> {
+        (**self).put_after(kind, body, predecessor)
+    }
+
     fn tree(&self, id: TreeId) -> Result<Arc<Tree>, Error> {
         (**self).tree(id)
     }
@@ -167,6 +178,10 @@ impl<T: Objects + ?Sized> Objects for Arc<T> {
 
     fn put(&self, kind: Kind, body: &[u8]) -> Result<Id, Error> {
         (**self).put(kind, body)
+    }
+
+    fn put_after(&self, kind: Kind, body: &[u8], predecessor: Option<Id>) -> Result<Id, Error> {
+        (**self).put_after(kind, body, predecessor)
     }
 
     fn tree(&self, id: TreeId) -> Result<Arc<Tree>, Error> {

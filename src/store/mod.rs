@@ -14,9 +14,11 @@ pub(crate) mod pack;
 mod pending;
 mod source;
 mod stream;
+mod temporary;
 #[cfg(test)]
 pub(crate) mod tests;
 mod walk;
+mod window;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -35,7 +37,7 @@ use cache::Cache;
 use hold::Hold;
 use pack::Bases;
 use pack::set::FromPack;
-use pending::Pending;
+use pending::{Found, Pending};
 use source::{FromFile, Place, Source};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -95,6 +97,11 @@ impl Store {
         }
     }
 
+    /// Sets up to how many objects a flush writes as loose files; more go into one pack.
+    pub fn set_unpack_limit(&self, limit: usize) {
+        self.pending(|pending| pending.set_limit(limit));
+    }
+
     /// Does something with what is pending.
     fn pending<T>(&self, act: impl FnOnce(&mut Pending) -> T) -> T {
         let mut pending = self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -149,7 +156,7 @@ impl Store {
             id,
             &|pack, offset| pack.outline(offset).map(|outline| (outline.kind, outline.size)),
             &|path| Ok(self.open_file(id, path)?.map(|reader| (reader.kind(), reader.size()))),
-            (Kind::Tree, 0),
+            &|object| (object.kind, object.body.len() as u64),
         )
     }
 
@@ -165,7 +172,7 @@ impl Store {
                 })
             },
             &|path| self.open_file(id, path),
-            Reader::of_object(EMPTY_TREE, id, PathBuf::new()),
+            &|object| Reader::of_object(object, id, PathBuf::new()),
         )
     }
 
@@ -178,25 +185,27 @@ impl Store {
     }
 
     /// Reads an object wherever it is now: pending, in a pack or a file, here or where this store borrows from.
-    /// `empty_tree` stands for the one object that git knows without storing it, and so may refs and histories that
-    /// it makes.
     fn find<T>(
         &self,
         id: Id,
         from_pack: FromPack<'_, T>,
         from_file: FromFile<'_, T>,
-        empty_tree: T,
+        from_object: &dyn Fn(Object) -> T,
     ) -> Result<Option<T>> {
-        if self.is_pending.load(Ordering::Acquire)
-            && let Some(path) = self.pending(|pending| pending.file(id))?
-            // A pending file that is gone was flushed by another thread since, and is stored.
-            && let Some(read) = from_file(&path)?
-        {
-            return Ok(Some(read));
+        if self.is_pending.load(Ordering::Acquire) {
+            match self.pending(|pending| pending.find(id))? {
+                Some(Found::Object(object)) => return Ok(Some(from_object(object))),
+                // A pending file that is gone was flushed by another thread since, and is stored.
+                Some(Found::File(path)) => match from_file(&path)? {
+                    Some(read) => return Ok(Some(read)),
+                    None => {}
+                },
+                None => {}
+            }
         }
         let mut failure = match self.own.read(id, from_pack, from_file) {
             Ok(Some(read)) => return Ok(Some(read)),
-            Ok(None) if id == TreeId::EMPTY.0 => return Ok(Some(empty_tree)),
+            Ok(None) if id == TreeId::EMPTY.0 => return Ok(Some(from_object(EMPTY_TREE))),
             Ok(None) => None,
             Err(error) => Some(error),
         };
@@ -223,15 +232,8 @@ impl Store {
     pub fn put_stream(&self, kind: Kind, size: u64, source: &mut dyn Read) -> Result<Id> {
         self.hold.take()?;
         let (number, path) = self.pending(Pending::next_file)?;
-        let put = stream::write(&*self.disk, &path, kind, size, source).and_then(|id| Ok((id, self.place(id)?)));
-        let is_kept = match put {
-            Ok((id, None)) => self.pending(|pending| pending.add_file(id, number)),
-            Ok((id, Some(place))) => {
-                self.reuse(id, place);
-                false
-            }
-            Err(_) => false,
-        };
+        let put = stream::write(&*self.disk, &path, kind, size, source).and_then(|id| Ok((id, self.reuse(id)?)));
+        let is_kept = matches!(put, Ok((id, false)) if self.pending(|pending| pending.add_file(id, number)));
         if !is_kept {
             // Best effort: what is left is swept later.
             let _ = self.disk.remove(&path);
@@ -289,7 +291,11 @@ impl Store {
     /// After an error the objects that were put are gone from this store, and it refuses further writes: what the
     /// disk has of them is not known.
     pub fn flush(&self, beside: &[PathBuf]) -> Result<()> {
-        self.pending(|pending| pending.flush(beside))
+        if self.pending(|pending| pending.flush(beside))? {
+            // What was packed is put again by whoever goes on, and is to be known.
+            self.own.packs().rescan()?;
+        }
+        Ok(())
     }
 
     /// Keeps every object that is stored now from being removed, until [`Store::discard`] or the store's end. A put does
@@ -311,11 +317,22 @@ impl Store {
         self.hold.release();
     }
 
-    /// Notes that an object that is put is stored already. Whoever made a pack flushed it before it got its name; a
-    /// loose object is flushed with the others.
-    fn reuse(&self, id: Id, place: Place) {
-        if place == Place::Loose {
-            self.pending(|pending| pending.reuse(id));
+    /// Whether an object is stored already and can be relied on: then the next flush makes it durable, and it counts
+    /// as used at this moment.
+    fn reuse(&self, id: Id) -> Result<bool> {
+        let by_list = |pending: &mut Pending| pending.listing().map(|listing| self.own.place_by(id, listing));
+        let place = match self.is_pending.load(Ordering::Acquire).then(|| self.pending(by_list)).flatten() {
+            Some(found) if found.is_err() || self.borrowed()?.is_empty() => found?,
+            _ => self.place(id)?,
+        };
+        match place {
+            None => Ok(false),
+            Some(Place::Borrowed) => Ok(true),
+            Some(Place::Loose) => self.pending(|pending| pending.reuse(id)),
+            Some(Place::Packed) => match self.own.packs().locate(id)? {
+                Some((pack, _)) => Ok(self.pending(|pending| pending.reuse_packed(pack.beside("pack")))),
+                None => Ok(false),
+            },
         }
     }
 
@@ -361,7 +378,7 @@ impl Store {
             let dir = self.objects.join(&entry.name);
             for file in self.disk.list(&dir).map_err(io_error(&dir))? {
                 let is_object = format!("{}{}", entry.name, file.name).parse::<Id>().is_ok();
-                if !is_object && !file.name.starts_with(pending::BESIDE_PREFIX) {
+                if !is_object && !file.name.starts_with(temporary::BESIDE) {
                     strange.push((dir.join(&file.name), "its name is no object's"));
                 }
             }
@@ -383,28 +400,16 @@ impl Store {
         })
     }
 
-    /// Removes temporary files that have not been written to since `before`: those of writers that died.
+    /// Removes temporary files that have not been written to since `before`, and at once those of writers that are
+    /// known to be dead. Answers how many.
     pub fn sweep(&self, before: std::time::SystemTime) -> Result<usize> {
-        let entries = match self.disk.list(&self.temporary) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(io_error(&self.temporary)(error)),
-        };
-        let mut swept = 0;
-        for entry in entries {
-            let path = self.temporary.join(&entry.name);
-            // Another sweeper may have been here first, so no failure counts.
-            if !self.disk.stat(&path).is_ok_and(|stat| stat.modified < before) {
-                continue;
-            }
-            // A marker stays as long as there are files that it stands for.
-            let (beside, all) = match entry.name.strip_suffix(pending::MARKER) {
-                Some(stem) => pending::sweep_beside(&*self.disk, &self.objects, stem, before),
-                None => (0, true),
-            };
-            swept += beside + usize::from(all && self.disk.remove(&path).is_ok());
-        }
-        Ok(swept)
+        temporary::sweep(&*self.disk, &self.objects, &self.temporary, before)
+    }
+
+    /// Removes the temporary files beside objects and packs that have not been written to since `before`. For upkeep: it
+    /// looks into every directory of objects. Answers how many.
+    pub fn sweep_beside(&self, before: std::time::SystemTime) -> usize {
+        temporary::sweep_beside(&*self.disk, &self.objects, before)
     }
 
     /// Reads a stored object whole and checks its hash, for fsck. `None` when it is not there.
@@ -434,18 +439,21 @@ impl Objects for Store {
                 Err(error) => Err(io_error(path)(error)),
             }
         };
-        self.find(id, &|pack, offset| pack.read_checked(offset, id), &from_file, EMPTY_TREE)
+        self.find(id, &|pack, offset| pack.read_checked(offset, id), &from_file, &|object| object)
     }
 
     fn put(&self, kind: Kind, body: &[u8]) -> Result<Id> {
+        self.put_after(kind, body, None)
+    }
+
+    fn put_after(&self, kind: Kind, body: &[u8], predecessor: Option<Id>) -> Result<Id> {
         self.hold.take()?;
         let id = hash(kind, body);
         if self.holds_pending(id) {
             return Ok(id);
         }
-        match self.place(id)? {
-            Some(place) => self.reuse(id, place),
-            None => self.pending(|pending| pending.add(id, kind, body))?,
+        if !self.reuse(id)? {
+            self.pending(|pending| pending.add(id, kind, body, predecessor))?;
         }
         Ok(id)
     }

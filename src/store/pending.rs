@@ -1,34 +1,43 @@
-//! Objects that were put and not flushed yet: temporary files, written by some threads where they are many.
+//! Objects that were put and not flushed yet: few wait in memory and become loose files, many go into one pack, and
+//! large contents are temporary files from the start.
 //!
 //! Order of a flush, which everything else rests on: contents are durable before any gets its name, and names are
 //! durable before `flush` returns.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hasher as _, RandomState};
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::pack::delta::DeltaIndex;
+use super::pack::write::{Finished, PackWriter};
+use super::source::Listing;
+use super::temporary::{BESIDE, Stem, new_stem};
+use super::window::{Body, Window};
 use super::{Result, io_error, loose};
 use crate::disk::{Access, Disk};
-use crate::object::{Id, Kind};
+use crate::object::{Id, IdMap, Kind, Object};
 
-/// From this many pending objects on, threads write the files, each beside the place where it will get its name: in one
-/// directory for all they would wait for each other. A marker in the temporary directory says that there are such files.
-const THREADS_FROM: usize = 64;
-/// Bodies above this size are written at once, so that what waits for the threads stays small.
-const QUEUE_BODY: usize = 256 << 10;
-/// So many objects go to a thread at once: waking it for each costs more than writing one.
-const BATCH: usize = 32;
-/// Marks the numbers of the files that lie beside their places.
-const BESIDE: u64 = 1 << 63;
-/// What the name of a store's marker ends with, after the stem of its names.
-pub(super) const MARKER: &str = ".many";
-/// How the names of such files start; git knows them for temporary ones as well. The stem follows.
-pub(super) const BESIDE_PREFIX: &str = "tmp_obj_";
+/// Up to so many objects become loose files, unless the configuration says otherwise.
+pub(super) const UNPACK_LIMIT: usize = 100;
+/// Bodies that are longer together go into a pack, however few they are.
+const IN_MEMORY: usize = 8 << 20;
+/// So many deltas at most stand between an object and a whole one.
+const DEPTH: u8 = 8;
+/// Shorter bodies are not worth a delta.
+const DELTA_FROM: usize = 96;
+/// Loose objects that are used again are made durable with the others; at so many of them, at once.
+const REUSED: usize = 4096;
+/// What was written or touched less long ago is young enough for any grace time.
+const FRESH: Duration = Duration::from_secs(60 * 60);
+
+/// Where an object is until it is flushed.
+pub(super) enum Found {
+    Object(Object),
+    /// A loose object's file under a temporary name.
+    File(PathBuf),
+}
 
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -36,73 +45,340 @@ pub(super) struct Pending {
     /// `objects/`.
     objects: PathBuf,
     temporary: PathBuf,
+    /// So many objects become loose files.
+    limit: usize,
     /// How this store's temporary names begin: no other process and no other store of this process has it.
     stem: String,
-    /// Whether the temporary directory is known to be there.
-    prepared: bool,
+    /// The lock that stands for the files in the temporary directory; taken when the first is made.
+    lock: Option<Stem>,
     count: u64,
-    files: HashMap<Id, u64>,
-    /// Whether the marker has been made.
-    has_marker: bool,
-    /// What goes to a thread next.
-    batch: Vec<Job>,
-    /// Objects that somebody else had stored already, perhaps without having flushed them yet.
+    /// The objects in memory, in the order in which they were put, and their places by id.
+    waiting: Vec<Waiting>,
+    places: IdMap<usize>,
+    /// The bytes of their bodies.
+    bytes: usize,
+    /// Objects in temporary files, by number.
+    files: IdMap<u64>,
+    pack: Option<PackWriter>,
+    /// Bodies of the pack that are likely to be asked for.
+    window: Window,
+    listing: Listing,
+    /// Loose objects that somebody else had stored already, perhaps without having flushed them yet.
     reused: BTreeSet<Id>,
-    writers: Option<Writers>,
+    /// Packs that hold objects that were put again.
+    reused_packs: BTreeSet<PathBuf>,
     failed: bool,
 }
 
 #[derive(Debug)]
-struct Job {
-    path: PathBuf,
+struct Waiting {
+    id: Id,
     kind: Kind,
-    body: Vec<u8>,
+    body: Arc<[u8]>,
+    predecessor: Option<Id>,
 }
 
-/// Threads that compress and write.
-#[derive(Debug)]
-struct Writers {
-    queue: mpsc::SyncSender<Vec<Job>>,
-    threads: Vec<JoinHandle<Result<()>>>,
-}
-
-impl Writers {
-    /// `None` where the system has no thread to give.
-    fn start(disk: &Arc<dyn Disk>) -> Option<Writers> {
-        let (queue, jobs) = mpsc::sync_channel::<Vec<Job>>(8);
-        let jobs = Arc::new(Mutex::new(jobs));
-        let start = |_| {
-            let (disk, jobs) = (disk.clone(), jobs.clone());
-            let work = move || {
-                loop {
-                    let batch = jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
-                    let Ok(batch) = batch else { return Ok(()) };
-                    for job in batch {
-                        write(&*disk, &job.path, job.kind, &job.body)?;
-                    }
-                }
-            };
-            thread::Builder::new().name("isodb-write".into()).spawn(work).ok()
-        };
-        let threads: Vec<_> = (0..threads()).map_while(start).collect();
-        if threads.is_empty() { None } else { Some(Writers { queue, threads }) }
-    }
-
-    /// Waits until all is written.
-    fn finish(self) -> Result<()> {
-        drop(self.queue);
-        let mut result = Ok(());
-        for thread in self.threads {
-            let ended = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(ended);
+impl Pending {
+    pub(super) fn new(disk: Arc<dyn Disk>, objects: &Path, temporary: &Path) -> Pending {
+        Pending {
+            disk,
+            objects: objects.to_owned(),
+            temporary: temporary.to_owned(),
+            limit: UNPACK_LIMIT,
+            stem: new_stem(),
+            lock: None,
+            count: 0,
+            waiting: Vec::new(),
+            places: IdMap::default(),
+            bytes: 0,
+            files: IdMap::default(),
+            pack: None,
+            window: Window::default(),
+            listing: Listing::default(),
+            reused: BTreeSet::new(),
+            reused_packs: BTreeSet::new(),
+            failed: false,
         }
-        result
+    }
+
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether there is nothing to read here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.files.is_empty() && self.pack.is_none()
+    }
+
+    /// Whether nothing waits for a flush.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_empty() && self.reused.is_empty() && self.reused_packs.is_empty()
+    }
+
+    /// What is known of the loose objects, when so much was put that it goes into a pack.
+    pub(super) fn listing(&mut self) -> Option<&mut Listing> {
+        self.pack.as_ref().map(|_| &mut self.listing)
+    }
+
+    pub(super) fn holds(&self, id: Id) -> bool {
+        self.places.contains_key(&id)
+            || self.files.contains_key(&id)
+            || self.pack.as_ref().is_some_and(|pack| pack.contains(id))
+    }
+
+    /// Notes that an object is put that is a loose file already. `false` when it is not to be relied on.
+    pub(super) fn reuse(&mut self, id: Id) -> Result<bool> {
+        if self.reused.contains(&id) {
+            return Ok(true);
+        }
+        if self.disk.touch(&loose::path(&self.objects, id), FRESH).is_err() {
+            return Ok(false);
+        }
+        self.reused.insert(id);
+        if self.reused.len() >= REUSED {
+            let (contents, names) = self.take_reused();
+            self.sync(&contents)?;
+            self.sync(&names)?;
+        }
+        Ok(true)
+    }
+
+    /// Notes that an object is put that is in the pack of this path already. `false` when it is not to be relied on.
+    pub(super) fn reuse_packed(&mut self, pack: PathBuf) -> bool {
+        let is_fresh = self.reused_packs.contains(&pack) || self.disk.touch(&pack, FRESH).is_ok();
+        if is_fresh {
+            self.reused_packs.insert(pack);
+        }
+        is_fresh
+    }
+
+    /// The files to make durable for the objects that are used again, and their directories.
+    fn take_reused(&mut self) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let files: Vec<PathBuf> =
+            std::mem::take(&mut self.reused).into_iter().map(|id| loose::path(&self.objects, id)).collect();
+        let mut names: Vec<PathBuf> = files.iter().filter_map(|path| path.parent().map(Path::to_owned)).collect();
+        names.dedup();
+        if !std::mem::take(&mut self.reused_packs).is_empty() {
+            // Whoever made a pack has flushed it before it got its name, but perhaps not the name.
+            names.push(self.objects.join("pack"));
+        }
+        if !names.is_empty() {
+            // Directories that somebody else made a moment ago may not be durable under their own names yet.
+            names.push(self.objects.clone());
+        }
+        (files, names)
+    }
+
+    /// An object that was put, wherever it is.
+    pub(super) fn find(&mut self, id: Id) -> Result<Option<Found>> {
+        if let Some(&at) = self.places.get(&id) {
+            let Waiting { kind, body, .. } = &self.waiting[at];
+            return Ok(Some(Found::Object(Object { kind: *kind, body: body.to_vec() })));
+        }
+        if let Some(&number) = self.files.get(&id) {
+            return Ok(Some(Found::File(self.path(number))));
+        }
+        let Some(pack) = &mut self.pack else { return Ok(None) };
+        match self.window.get(id) {
+            Some(body) => Ok(Some(Found::Object(Object { kind: body.kind, body: body.bytes.to_vec() }))),
+            None => Ok(pack.get(id)?.map(Found::Object)),
+        }
+    }
+
+    /// The path of a file in the temporary directory.
+    fn path(&self, number: u64) -> PathBuf {
+        self.temporary.join(format!("{}-{number}", self.stem))
+    }
+
+    fn check_usable(&self) -> Result<()> {
+        if self.failed {
+            let source = std::io::Error::other("an earlier write of this process failed");
+            return Err(io_error(&self.temporary)(source));
+        }
+        Ok(())
+    }
+
+    fn make_temporary(&self) -> Result<()> {
+        self.disk.create_dir_all(&self.temporary).map(drop).map_err(io_error(&self.temporary))
+    }
+
+    /// The number and the path of a new temporary file for a large content.
+    pub(super) fn next_file(&mut self) -> Result<(u64, PathBuf)> {
+        self.check_usable()?;
+        if self.lock.is_none() {
+            self.make_temporary()?;
+            self.lock = Some(Stem::lock(&self.disk, &self.temporary, self.stem.clone())?);
+        }
+        self.count += 1;
+        Ok((self.count, self.path(self.count)))
+    }
+
+    /// Takes over a temporary file that holds an object; `false` when the object is pending already.
+    pub(super) fn add_file(&mut self, id: Id, number: u64) -> bool {
+        let is_new = !self.holds(id);
+        if is_new {
+            self.files.insert(id, number);
+        }
+        is_new
+    }
+
+    /// Adds an object that is likely to resemble its predecessor, if it has one.
+    pub(super) fn add(&mut self, id: Id, kind: Kind, body: &[u8], predecessor: Option<Id>) -> Result<()> {
+        self.check_usable()?;
+        if self.holds(id) {
+            // Another thread has put it since the caller looked.
+            return Ok(());
+        }
+        if self.pack.is_none() {
+            if self.waiting.len() < self.limit && self.bytes + body.len() <= IN_MEMORY {
+                self.places.insert(id, self.waiting.len());
+                self.waiting.push(Waiting { id, kind, body: body.into(), predecessor });
+                self.bytes += body.len();
+                return Ok(());
+            }
+            self.start_pack()?;
+        }
+        self.pack_one(id, kind, body, predecessor).inspect_err(|_| self.failed = true)
+    }
+
+    /// Moves all that waits in memory into a pack.
+    fn start_pack(&mut self) -> Result<()> {
+        self.make_temporary()?;
+        self.pack = Some(PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary)?);
+        self.places.clear();
+        self.bytes = 0;
+        for Waiting { id, kind, body, predecessor } in std::mem::take(&mut self.waiting) {
+            self.pack_one(id, kind, &body, predecessor).inspect_err(|_| self.failed = true)?;
+        }
+        Ok(())
+    }
+
+    fn pack_one(&mut self, id: Id, kind: Kind, body: &[u8], predecessor: Option<Id>) -> Result<()> {
+        let Some(pack) = &mut self.pack else { return Ok(()) };
+        let base = predecessor.filter(|_| body.len() >= DELTA_FROM).and_then(|base| self.window.get(base));
+        let delta = base.filter(|base| base.depth < DEPTH && base.kind == kind).and_then(|base| {
+            // Ids do not compress, and the rest to less than half, of a delta as of a body: the half is clearly less.
+            let delta = DeltaIndex::new(&base.bytes).make(body, body.len() / 2)?;
+            Some((delta, base.depth + 1))
+        });
+        let depth = match (delta, predecessor) {
+            (Some((delta, depth)), Some(base)) => {
+                pack.add_delta(id, base, &delta)?;
+                depth
+            }
+            _ => {
+                pack.add(id, kind, body)?;
+                0
+            }
+        };
+        // Contents of documents are put by who has just read them; trees and commits are read again for the next.
+        if kind != Kind::Blob {
+            self.window.insert(id, Body { kind, bytes: body.into(), depth });
+        }
+        Ok(())
+    }
+
+    /// Flushes; answers whether there is a new pack.
+    pub(super) fn flush(&mut self, beside: &[PathBuf]) -> Result<bool> {
+        let mut written = Vec::new();
+        let flushed = self.check_usable().and_then(|()| self.try_flush(beside, &mut written));
+        if flushed.is_err() {
+            self.failed = true;
+            for (_, path) in written {
+                // Best effort: what is left is swept later.
+                let _ = self.disk.remove(&path);
+            }
+            self.discard();
+        }
+        flushed
+    }
+
+    fn sync(&self, paths: &[PathBuf]) -> Result<()> {
+        match paths.first() {
+            Some(first) => self.disk.sync(paths).map_err(io_error(first)),
+            None => Ok(()),
+        }
+    }
+
+    /// Flushes; `written` tells at any time which temporary files of loose objects there are.
+    fn try_flush(&mut self, beside: &[PathBuf], written: &mut Vec<(Id, PathBuf)>) -> Result<bool> {
+        for (number, object) in self.waiting.iter().enumerate() {
+            let path = loose::path(&self.objects, object.id);
+            let path = path.with_file_name(format!("{BESIDE}{}-{}", self.stem, self.count + number as u64));
+            written.push((object.id, path));
+            write(&*self.disk, &written[number].1, object.kind, &object.body)?;
+        }
+        self.count += self.waiting.len() as u64;
+        written.extend(self.files.iter().map(|(&id, &number)| (id, self.path(number))));
+        let pack = self.pack.take().map(PackWriter::finish).transpose()?;
+        let (mut contents, mut names) = self.take_reused();
+        contents.extend(written.iter().map(|(_, path)| path.clone()));
+        contents.extend(pack.iter().flat_map(Finished::files));
+        contents.extend_from_slice(beside);
+        self.sync(&contents)?;
+
+        let has_loose = !written.is_empty();
+        // In the order of their directories, which are then looked up one after the other.
+        written.sort_unstable();
+        while let Some((id, path)) = written.last() {
+            let to = loose::path(&self.objects, *id);
+            self.rename(path, &to)?;
+            names.extend(to.parent().map(Path::to_owned));
+            written.pop();
+        }
+        if has_loose {
+            names.push(self.objects.clone());
+        }
+        let is_packed = pack.is_some();
+        if let Some(pack) = pack {
+            names.extend(pack.install()?);
+        }
+        names.sort_unstable();
+        names.dedup();
+        self.clear();
+        self.sync(&names)?;
+        Ok(is_packed)
+    }
+
+    /// Gives an object's file its name. What has the name already holds the same object, so that replacing it changes
+    /// nothing for anybody; and ours is durable, which theirs may not be.
+    fn rename(&self, temporary: &Path, path: &Path) -> Result<()> {
+        match self.disk.rename(temporary, path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                make_parent(&*self.disk, path)?;
+                self.disk.rename(temporary, path)
+            }
+            done => done,
+        }
+        .map_err(io_error(path))
+    }
+
+    /// Forgets what is in memory.
+    fn clear(&mut self) {
+        self.waiting.clear();
+        self.places.clear();
+        self.bytes = 0;
+        self.files.clear();
+        self.window = Window::default();
+        self.listing = Listing::default();
+        self.reused.clear();
+        self.reused_packs.clear();
+    }
+
+    /// Removes the temporary files, as far as that goes: what is left is swept later.
+    pub(super) fn discard(&mut self) {
+        self.pack = None;
+        for &number in self.files.values() {
+            let _ = self.disk.remove(&self.path(number));
+        }
+        self.clear();
     }
 }
 
-/// How many threads share the work of a large batch.
-fn threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from).min(8)
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.discard();
+    }
 }
 
 fn write(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<()> {
@@ -124,288 +400,5 @@ fn make_parent(disk: &dyn Disk, path: &Path) -> Result<()> {
     match disk.create_dir(dir) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(io_error(dir)(error)),
         _ => Ok(()),
-    }
-}
-
-/// Removes the files beside their places that a dead writer left, whose names have this stem and which are older than
-/// `before`. Answers how many were removed and whether none is left.
-pub(super) fn sweep_beside(disk: &dyn Disk, objects: &Path, stem: &str, before: SystemTime) -> (usize, bool) {
-    let start = format!("{BESIDE_PREFIX}{stem}-");
-    let (mut swept, mut all) = (0, true);
-    for byte in 0..=255u8 {
-        let dir = objects.join(format!("{byte:02x}"));
-        for file in disk.list(&dir).unwrap_or_default().iter().filter(|file| file.name.starts_with(&start)) {
-            let path = dir.join(&file.name);
-            // Another sweeper may have been here first, so no failure counts.
-            let is_old = disk.stat(&path).is_ok_and(|stat| stat.modified < before);
-            let is_gone = is_old && disk.remove(&path).is_ok();
-            swept += usize::from(is_gone);
-            all &= is_gone;
-        }
-    }
-    (swept, all)
-}
-
-impl Pending {
-    pub(super) fn new(disk: Arc<dyn Disk>, objects: &Path, temporary: &Path) -> Pending {
-        let random = RandomState::new().build_hasher().finish();
-        Pending {
-            disk,
-            objects: objects.to_owned(),
-            temporary: temporary.to_owned(),
-            stem: format!("{}-{random:016x}", std::process::id()),
-            prepared: false,
-            count: 0,
-            files: HashMap::new(),
-            has_marker: false,
-            batch: Vec::new(),
-            reused: BTreeSet::new(),
-            writers: None,
-            failed: false,
-        }
-    }
-
-    /// Whether nothing waits for a flush.
-    pub(super) fn is_idle(&self) -> bool {
-        self.files.is_empty() && self.reused.is_empty()
-    }
-
-    /// Whether it holds nothing.
-    pub(super) fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
-    pub(super) fn holds(&self, id: Id) -> bool {
-        self.files.contains_key(&id)
-    }
-
-    /// Notes that an object is stored already.
-    pub(super) fn reuse(&mut self, id: Id) {
-        self.reused.insert(id);
-    }
-
-    /// The path of a file in the temporary directory.
-    fn plain_path(&self, number: u64) -> PathBuf {
-        self.temporary.join(format!("{}-{number}", self.stem))
-    }
-
-    fn path(&self, id: Id, number: u64) -> PathBuf {
-        match number & BESIDE {
-            0 => self.plain_path(number),
-            _ => {
-                let name = format!("{BESIDE_PREFIX}{}-{}", self.stem, number ^ BESIDE);
-                loose::path(&self.objects, id).with_file_name(name)
-            }
-        }
-    }
-
-    /// The temporary file that holds an object, written.
-    pub(super) fn file(&mut self, id: Id) -> Result<Option<PathBuf>> {
-        let Some(number) = self.files.get(&id).copied() else { return Ok(None) };
-        self.finish_writing()?;
-        Ok(Some(self.path(id, number)))
-    }
-
-    fn check_usable(&self) -> Result<()> {
-        if self.failed {
-            let source = std::io::Error::other("an earlier write of this process failed");
-            return Err(io_error(&self.temporary)(source));
-        }
-        Ok(())
-    }
-
-    /// The number and the path of a new temporary file.
-    pub(super) fn next_file(&mut self) -> Result<(u64, PathBuf)> {
-        self.check_usable()?;
-        if !self.prepared {
-            self.disk.create_dir_all(&self.temporary).map_err(io_error(&self.temporary))?;
-            self.prepared = true;
-        }
-        self.count += 1;
-        Ok((self.count, self.plain_path(self.count)))
-    }
-
-    /// The number and the path of a new temporary file, one of many.
-    fn next_of_many(&mut self, id: Id) -> Result<(u64, PathBuf)> {
-        let number = self.next_file()?.0 | BESIDE;
-        if !self.has_marker {
-            let marker = self.marker();
-            self.disk.create(&marker, Access::ReadWrite).map_err(io_error(&marker))?;
-            self.has_marker = true;
-        }
-        Ok((number, self.path(id, number)))
-    }
-
-    /// Takes over a temporary file that holds an object; `false` when the object is pending already.
-    pub(super) fn add_file(&mut self, id: Id, number: u64) -> bool {
-        match self.files.entry(id) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(entry) => {
-                entry.insert(number);
-                true
-            }
-        }
-    }
-
-    pub(super) fn add(&mut self, id: Id, kind: Kind, body: &[u8]) -> Result<()> {
-        if self.holds(id) {
-            // Another thread has put it since the caller looked.
-            return Ok(());
-        }
-        let is_queued = self.files.len() >= THREADS_FROM && body.len() <= QUEUE_BODY;
-        let (number, path) = if is_queued { self.next_of_many(id)? } else { self.next_file()? };
-        if is_queued && self.writers.is_none() {
-            self.writers = Writers::start(&self.disk);
-        }
-        if !is_queued || self.writers.is_none() {
-            write(&*self.disk, &path, kind, body).inspect_err(|_| {
-                // Best effort: what is left is swept later.
-                let _ = self.disk.remove(&path);
-            })?;
-            self.files.insert(id, number);
-            return Ok(());
-        }
-        self.files.insert(id, number);
-        self.batch.push(Job { path, kind, body: body.to_vec() });
-        if self.batch.len() >= BATCH || body.len() >= QUEUE_BODY / BATCH { self.send() } else { Ok(()) }
-    }
-
-    /// Gives the batch to a thread.
-    fn send(&mut self) -> Result<()> {
-        let batch = std::mem::take(&mut self.batch);
-        match &self.writers {
-            Some(writers) if !batch.is_empty() && writers.queue.send(batch).is_err() => {
-                // All threads have stopped, so one has an error to tell.
-                self.finish_writing()
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Waits for the threads. Nobody knows which file one failed on, so after an error nothing here may get a name.
-    fn finish_writing(&mut self) -> Result<()> {
-        if !self.batch.is_empty() {
-            self.send()?;
-        }
-        let finished = self.writers.take().map_or(Ok(()), Writers::finish);
-        self.failed |= finished.is_err();
-        finished
-    }
-
-    pub(super) fn flush(&mut self, beside: &[PathBuf]) -> Result<()> {
-        let flushed = self.check_usable().and_then(|()| self.try_flush(beside));
-        if flushed.is_err() {
-            self.failed = true;
-            self.discard();
-        }
-        flushed
-    }
-
-    fn try_flush(&mut self, beside: &[PathBuf]) -> Result<()> {
-        self.finish_writing()?;
-        let sync = |paths: &[PathBuf]| match paths.first() {
-            Some(first) => self.disk.sync(paths).map_err(io_error(first)),
-            None => Ok(()),
-        };
-        let mut contents: Vec<PathBuf> = self.files.iter().map(|(&id, &number)| self.path(id, number)).collect();
-        contents.sort();
-        contents.extend(self.reused.iter().map(|&id| loose::path(&self.objects, id)));
-        contents.extend_from_slice(beside);
-        sync(&contents)?;
-
-        let mut files: Vec<(Id, u64)> = self.files.iter().map(|(&id, &number)| (id, number)).collect();
-        files.sort_unstable();
-        let mut names = self.give_names(&files)?;
-        self.files.clear();
-        for &id in &self.reused {
-            let path = loose::path(&self.objects, id);
-            names.extend(path.parent().map(Path::to_owned));
-        }
-        if !names.is_empty() {
-            // Directories that somebody else made a moment ago may not be durable under their own names yet.
-            names.insert(self.objects.clone());
-        }
-        let names: Vec<PathBuf> = names.into_iter().collect();
-        sync(&names)?;
-        self.reused.clear();
-        self.remove_marker();
-        Ok(())
-    }
-
-    /// Gives the objects' files their names. Answers the directories and files to make durable.
-    fn give_names(&self, files: &[(Id, u64)]) -> Result<BTreeSet<PathBuf>> {
-        let give = |files: &[(Id, u64)]| -> Result<BTreeSet<PathBuf>> {
-            let mut names = BTreeSet::new();
-            for &(id, number) in files {
-                let path = loose::path(&self.objects, id);
-                let temporary = self.path(id, number);
-                let dir = path.parent().expect("an object lies in a directory");
-                if !names.contains(dir) {
-                    names.insert(dir.to_owned());
-                }
-                if self.disk.stat(&path).is_ok() {
-                    // Somebody else was first. Best effort: what is left is swept later.
-                    let _ = self.disk.remove(&temporary);
-                    // git does not flush what it writes, so the file itself may not be durable either.
-                    names.insert(path);
-                } else {
-                    self.rename(&temporary, &path)?;
-                }
-            }
-            Ok(names)
-        };
-        if files.len() < THREADS_FROM * BATCH {
-            return give(files);
-        }
-        thread::scope(|scope| {
-            let share = files.len().div_ceil(threads());
-            let give = &give;
-            let running: Vec<_> = files.chunks(share).map(|share| scope.spawn(move || give(share))).collect();
-            let mut names = BTreeSet::new();
-            for thread in running {
-                names.append(&mut thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-            }
-            Ok(names)
-        })
-    }
-
-    fn marker(&self) -> PathBuf {
-        self.temporary.join(format!("{}{MARKER}", self.stem))
-    }
-
-    fn remove_marker(&mut self) {
-        if std::mem::take(&mut self.has_marker) {
-            // Best effort: what is left is swept later.
-            let _ = self.disk.remove(&self.marker());
-        }
-    }
-
-    /// Gives an object's file its name.
-    fn rename(&self, temporary: &Path, path: &Path) -> Result<()> {
-        match self.disk.rename(temporary, path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                make_parent(&*self.disk, path)?;
-                self.disk.rename(temporary, path)
-            }
-            done => done,
-        }
-        .map_err(io_error(path))
-    }
-
-    /// Removes the temporary files, as far as that goes: what is left is swept later.
-    pub(super) fn discard(&mut self) {
-        let _ = self.finish_writing();
-        let files = std::mem::take(&mut self.files);
-        for (id, number) in files {
-            let _ = self.disk.remove(&self.path(id, number));
-        }
-        self.remove_marker();
-        self.reused.clear();
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        self.discard();
     }
 }

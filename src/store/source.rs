@@ -11,7 +11,7 @@ use super::pack::Bases;
 use super::pack::set::{FromPack, Packs};
 use super::{Result, io_error, loose};
 use crate::disk::Disk;
-use crate::object::{Id, Prefix};
+use crate::object::{Id, IdSet, Prefix};
 
 /// Where an object was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,22 @@ pub(super) enum Place {
     Packed,
     /// In another database's objects directory.
     Borrowed,
+}
+
+/// More ids than this are not kept in a [`Listing`].
+const LISTED: usize = 100_000;
+
+/// The loose objects as they were when their directories were listed. What came later is not known: it is written again.
+#[derive(Debug)]
+pub(super) struct Listing {
+    is_listed: [bool; 256],
+    ids: IdSet,
+}
+
+impl Default for Listing {
+    fn default() -> Listing {
+        Listing { is_listed: [false; 256], ids: IdSet::default() }
+    }
 }
 
 /// How much one or more objects directories hold.
@@ -75,6 +91,24 @@ impl Source {
     /// Reads an object from packs that were not there a moment ago.
     pub(super) fn read_new<T>(&self, id: Id, from_pack: FromPack<'_, T>) -> Result<Option<T>> {
         if self.packs.rescan()? { self.packs.read(id, from_pack) } else { Ok(None) }
+    }
+
+    /// Where an object is, by the packs that are known and by a list of the loose objects, which is completed as it is
+    /// needed: for so many objects that looking for each file would cost more than all the rest.
+    pub(super) fn place_by(&self, id: Id, listing: &mut Listing) -> Result<Option<Place>> {
+        if self.packs.locate(id)?.is_some() {
+            return Ok(Some(Place::Packed));
+        }
+        let byte = id.as_bytes()[0];
+        if listing.ids.len() > LISTED {
+            return self.place(id);
+        }
+        if !std::mem::replace(&mut listing.is_listed[usize::from(byte)], true) {
+            let mut ids = Vec::new();
+            self.loose_ids(byte, &mut ids)?;
+            listing.ids.extend(ids);
+        }
+        Ok(listing.ids.contains(&id).then_some(Place::Loose))
     }
 
     /// Where an object is, by the packs that are known.

@@ -1,8 +1,11 @@
 //! Editing: sorted changes applied to a tree, writing only the folders and parts that change.
 
-use super::folder::{self, Edge, Folder, Span};
-use super::part::{self, MAX_HEIGHT};
-use super::{Document, Error, Key, Result};
+use std::sync::Arc;
+
+use super::edits::{Edits, Sorted};
+use super::folder::{self, Edge, Folder};
+use super::part::{Builder, MAX_HEIGHT};
+use super::{Document, Error, Result};
 use crate::object::{self, Kind, Objects, TreeId, tree_order};
 
 /// What becomes of a document.
@@ -22,22 +25,16 @@ const DEEP: usize = 64;
 const DEEP_STACK: usize = 64 << 20;
 
 /// The root tree with these changes.
-pub(super) fn edit<O: Objects + Sync + ?Sized>(
-    objects: &O,
-    root: TreeId,
-    mut edits: Vec<(Key, Edit)>,
-) -> Result<TreeId> {
-    // The sort is stable: of several edits of one key the last stays last.
-    edits.sort_by(|a, b| a.0.cmp(&b.0));
-    keep_last_of_each(&mut edits);
+pub(super) fn edit<O: Objects + Sync + ?Sized>(objects: &O, root: TreeId, edits: &Edits) -> Result<TreeId> {
     let run = || {
-        let new = edit_folder(objects, Some(root), &edits, 0)?;
-        match new {
+        let mut editor =
+            Editor { objects, edits: edits.sorted(), path: Vec::new(), builders: Vec::new(), body: Vec::new() };
+        match editor.folder(Some(root))? {
             Some(id) => Ok(id),
             None => Ok(TreeId(objects.put(Kind::Tree, b"")?)),
         }
     };
-    if edits.iter().all(|(key, _)| key.path().len() < 2 * DEEP || key.depth() <= DEEP) {
+    if edits.deepest() <= DEEP {
         return run();
     }
     std::thread::scope(|scope| {
@@ -50,169 +47,152 @@ pub(super) fn edit<O: Objects + Sync + ?Sized>(
     })
 }
 
-/// Keeps only the last of the edits of one key, sorted; but what follows the removal of its folder stays behind it.
-fn keep_last_of_each(edits: &mut Vec<(Key, Edit)>) {
-    edits.dedup_by(|(key, edit), (kept, last)| {
-        if key != kept || *last == Edit::RemoveFolder {
-            return false;
-        }
-        *last = *edit;
-        true
-    });
-}
-
-/// Edits one folder: all of `edits` lie at or below it, and the folder's path takes the first `depth` bytes of each.
-/// `None` when nothing is left in it.
-fn edit_folder<O: Objects + ?Sized>(
-    objects: &O,
-    old: Option<TreeId>,
-    edits: &[(Key, Edit)],
-    depth: usize,
-) -> Result<Option<TreeId>> {
-    let here = edits.iter().take_while(|(key, _)| key.path().len() == depth).count();
-    let cleared = edits[..here].iter().any(|(_, edit)| *edit == Edit::RemoveFolder);
-    let (id, folder) = match old.filter(|_| !cleared) {
-        Some(id) => (id, Folder::load(objects, id)?),
-        None => (TreeId::EMPTY, Folder::empty()),
-    };
-    let mut document = folder.document;
-    for (_, edit) in &edits[..here] {
-        document = match edit {
-            Edit::Put(new) => Some(*new),
-            Edit::Remove | Edit::RemoveFolder => None,
-        };
-    }
-    let children = by_child(&edits[here..], depth);
-    if children.is_empty() {
-        let is_empty = document.is_none() && folder.tree.iter().all(|e| Edge::of(&e).is_of_document());
-        let write = || folder::write_document(objects, (id, &folder.tree), document);
-        return if is_empty { Ok(None) } else { write().map(Some) };
-    }
-    let mut spans = Vec::new();
-    spread(objects, (id, &folder.tree), &children, MAX_HEIGHT, &mut spans)?;
-    let spans = part::regroup(objects, spans)?;
-    if spans.is_empty() && document.is_none() {
-        return Ok(None);
-    }
-    folder::write(objects, &spans, document).map(Some)
-}
-
-/// The edits at or below one child.
-struct ChildEdits<'e> {
-    name: &'e [u8],
-    edits: &'e [(Key, Edit)],
-    depth: usize,
-}
-
-fn by_child(mut edits: &[(Key, Edit)], depth: usize) -> Vec<ChildEdits<'_>> {
-    let mut children = Vec::new();
-    while let Some((key, _)) = edits.first() {
-        let path = &key.path().as_bytes()[depth..];
-        let end = path.iter().position(|&byte| byte == b'/').expect("a path ends in a slash");
-        let is_same = |(key, _): &&(Key, Edit)| key.path().as_bytes()[depth..].starts_with(&path[..=end]);
-        let (mine, others) = edits.split_at(edits.iter().take_while(is_same).count());
-        children.push(ChildEdits { name: &path[..end], edits: mine, depth: depth + end + 1 });
-        edits = others;
-    }
-    children
+/// Walks folders and edits side by side: both are in the order of keys.
+struct Editor<'a, O: ?Sized> {
+    objects: &'a O,
+    edits: Sorted<'a>,
+    /// The path of the folder that is being edited: the next edit lies in it until it starts otherwise.
+    path: Vec<u8>,
+    /// Builders that are not in use: with one for each level of folders, a folder costs no allocation.
+    builders: Vec<Builder>,
+    body: Vec<u8>,
 }
 
 /// A folder's tree or a part, read.
 type Listed<'t> = (TreeId, &'t object::Tree);
 
-/// The height of a part that has not been read: known when the list that holds it has been gone through.
-const UNKNOWN: u32 = u32::MAX;
-
-/// Applies edits, at least one, to the children that a tree lists: what no edit touches is passed on unread.
-/// Answers how many levels of parts lie between the tree and the children, which must be at most `limit`.
-fn spread<O: Objects + ?Sized>(
-    objects: &O,
-    listed: Listed<'_>,
-    edits: &[ChildEdits<'_>],
-    limit: u32,
-    out: &mut Vec<Span>,
-) -> Result<u32> {
-    if folder::first_part(listed.1).is_some() {
-        spread_parts(objects, listed, edits, limit, out)
-    } else {
-        spread_children(objects, listed, edits, out).map(|()| 0)
-    }
-}
-
-fn spread_parts<O: Objects + ?Sized>(
-    objects: &O,
-    (id, tree): Listed<'_>,
-    mut edits: &[ChildEdits<'_>],
-    limit: u32,
-    out: &mut Vec<Span>,
-) -> Result<u32> {
-    if limit == 0 {
-        return Err(Error::Format { id, reason: "its parts are nested too deeply".into() });
-    }
-    let start = out.len();
-    let mut below = None;
-    let mut edges = tree.iter().filter(|e| !Edge::of(e).is_of_document()).peekable();
-    while let Some(entry) = edges.next() {
-        if !matches!(Edge::of(&entry), Edge::Part(_)) {
-            return Err(folder::misplaced(id, &entry));
+impl<O: Objects + ?Sized> Editor<'_, O> {
+    /// Edits the folder at `path`, and takes all edits at or below it. `None` when nothing is left in it.
+    fn folder(&mut self, mut old: Option<TreeId>) -> Result<Option<TreeId>> {
+        let mut own = None;
+        while let Some((_, edit)) = self.edits.peek().filter(|(path, _)| *path == self.path) {
+            if edit == Edit::RemoveFolder {
+                old = None;
+            }
+            own = Some(edit);
+            self.edits.advance();
         }
-        // A part holds its first child and all up to the next part's; the first part also all before it.
-        let mine = match edges.peek().map(Edge::of) {
-            Some(Edge::Part(next)) => edits.partition_point(|e| before(e.name, next)),
-            _ => edits.len(),
+        let (id, folder) = match old {
+            Some(id) => (id, Folder::load(self.objects, id)?),
+            None => (TreeId::EMPTY, Folder::empty()),
         };
-        let (now, later) = edits.split_at(mine);
-        edits = later;
-        let part = TreeId(entry.id);
-        if now.is_empty() {
-            out.push(Span { edge: entry.name.to_vec(), id: part, height: UNKNOWN });
-            continue;
+        let document = match own {
+            None => folder.document,
+            Some(Edit::Put(new)) => Some(new),
+            Some(Edit::Remove | Edit::RemoveFolder) => None,
+        };
+        if self.next_child().is_none() {
+            let is_empty = document.is_none() && folder.tree.iter().all(|e| Edge::of(&e).is_of_document());
+            if is_empty {
+                return Ok(None);
+            }
+            return folder::write_document(self.objects, (id, &folder.tree), document, &mut self.body).map(Some);
         }
-        let height = spread(objects, (part, &*objects.tree(part)?), now, limit - 1, out)?;
-        if *below.get_or_insert(height) != height {
-            return Err(folder::uneven(id));
-        }
+        let mut builder = self.builders.pop().unwrap_or_default();
+        self.children((id, &folder.tree), &mut builder)?;
+        let new = builder.finish(self.objects, document)?;
+        self.builders.push(builder);
+        Ok(new)
     }
-    let height = below.expect("each edit lies in some part") + 1;
-    for span in &mut out[start..] {
-        if span.height == UNKNOWN {
-            span.height = height;
-        }
-    }
-    Ok(height)
-}
 
-fn spread_children<O: Objects + ?Sized>(
-    objects: &O,
-    (id, tree): Listed<'_>,
-    mut edits: &[ChildEdits<'_>],
-    out: &mut Vec<Span>,
-) -> Result<()> {
-    for entry in tree.iter().filter(|e| !Edge::of(e).is_of_document()) {
-        let Edge::Child(name) = Edge::of(&entry) else { return Err(folder::misplaced(id, &entry)) };
-        let (new, later) = edits.split_at(edits.iter().take_while(|e| before(e.name, name)).count());
-        edits = later;
-        add(objects, new, out)?;
-        let mut child = Some(TreeId(entry.id));
-        if let Some(edit) = edits.first().filter(|e| e.name == name) {
-            edits = &edits[1..];
-            child = edit_folder(objects, child, edit.edits, edit.depth)?;
-        }
-        out.extend(child.map(|id| Span { edge: name.to_vec(), id, height: 0 }));
+    /// The name of the child at or below which the next edit lies, if it lies in the folder at `path`. Edits of the
+    /// folder's own document must have been taken.
+    fn next_child(&self) -> Option<&[u8]> {
+        let rest = self.edits.peek()?.0.strip_prefix(self.path.as_slice())?;
+        rest.split(|&byte| byte == b'/').next()
     }
-    add(objects, edits, out)
-}
 
-/// Adds children that were not there.
-fn add<O: Objects + ?Sized>(objects: &O, edits: &[ChildEdits<'_>], out: &mut Vec<Span>) -> Result<()> {
-    for child in edits {
-        if let Some(id) = edit_folder(objects, None, child.edits, child.depth)? {
-            out.push(Span { edge: child.name.to_vec(), id, height: 0 });
-        }
+    /// Whether the next edit lies at or below a child whose name is less than this; without one, at or below any.
+    fn is_next_before(&self, name: Option<&[u8]>) -> bool {
+        self.next_child().is_some_and(|next| name.is_none_or(|name| tree_order((next, true), (name, true)).is_lt()))
     }
-    Ok(())
-}
 
-fn before(a: &[u8], b: &[u8]) -> bool {
-    tree_order((a, true), (b, true)).is_lt()
+    /// Applies the edits below a folder, at least one, to its children: what no edit touches is passed on unread.
+    fn children(&mut self, (id, tree): Listed<'_>, out: &mut Builder) -> Result<()> {
+        // All children lie below the same number of parts: those above the first edit tell how many.
+        let mut parts = Vec::new();
+        let next = self.next_child().expect("there is an edit below the folder");
+        let mut at = folder::part_for(tree, next);
+        while let Some((_, part)) = at {
+            if parts.len() == MAX_HEIGHT as usize {
+                return Err(Error::Format { id, reason: "its parts are nested too deeply".into() });
+            }
+            let inside = self.objects.tree(part)?;
+            at = folder::part_for(&inside, next);
+            parts.push(inside);
+        }
+        let height = parts.len() as u32;
+        parts.reverse();
+        self.spread((id, tree), height, None, &mut parts, out)
+    }
+
+    /// Applies the edits that come before `end` to the children below so many levels of parts.
+    ///
+    /// `read` are the parts on the way to the first edit: they are entered first, the last of them before the others.
+    fn spread(
+        &mut self,
+        (id, tree): Listed<'_>,
+        height: u32,
+        end: Option<&[u8]>,
+        read: &mut Vec<Arc<object::Tree>>,
+        out: &mut Builder,
+    ) -> Result<()> {
+        if height == 0 {
+            return self.spread_children((id, tree), end, out);
+        }
+        let mut edges = tree.iter().filter(|e| !Edge::of(e).is_of_document()).peekable();
+        while let Some(entry) = edges.next() {
+            if !matches!(Edge::of(&entry), Edge::Part(_)) {
+                return Err(folder::misplaced(id, &entry));
+            }
+            // A part holds its first child and all up to the next part's; the first part also all before it.
+            let end = match edges.peek().map(Edge::of) {
+                Some(Edge::Part(next)) => Some(next),
+                _ => end,
+            };
+            let part = TreeId(entry.id);
+            if self.is_next_before(end) {
+                let inside = match read.pop() {
+                    Some(inside) => inside,
+                    None => self.objects.tree(part)?,
+                };
+                self.spread((part, &inside), height - 1, end, read, out)?;
+            } else {
+                out.add(self.objects, entry.name, part, height)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn spread_children(&mut self, (id, tree): Listed<'_>, end: Option<&[u8]>, out: &mut Builder) -> Result<()> {
+        for entry in tree.iter().filter(|e| !Edge::of(e).is_of_document()) {
+            let Edge::Child(name) = Edge::of(&entry) else { return Err(folder::misplaced(id, &entry)) };
+            while self.is_next_before(Some(name)) && self.is_next_before(end) {
+                self.child(None, out)?;
+            }
+            if self.next_child() == Some(name) && self.is_next_before(end) {
+                self.child(Some(TreeId(entry.id)), out)?;
+            } else {
+                out.add(self.objects, name, TreeId(entry.id), 0)?;
+            }
+        }
+        while self.is_next_before(end) {
+            self.child(None, out)?;
+        }
+        Ok(())
+    }
+
+    /// Edits the child that the next edit lies at or below.
+    fn child(&mut self, old: Option<TreeId>, out: &mut Builder) -> Result<()> {
+        let start = self.path.len();
+        let end = start + self.next_child().map_or(0, <[u8]>::len);
+        if let Some((path, _)) = self.edits.peek() {
+            self.path.extend_from_slice(&path[start..=end]);
+        }
+        if let Some(id) = self.folder(old)? {
+            out.add(self.objects, &self.path[start..end], id, 0)?;
+        }
+        self.path.truncate(start);
+        Ok(())
+    }
 }

@@ -142,6 +142,12 @@ impl Folder {
         };
         Ok(Folder { document, tree })
     }
+
+    /// Whether there is nothing but a document.
+    pub(super) fn is_leaf(&self) -> bool {
+        let own = self.document.map_or(0, |document| 1 + usize::from(document.conflict.is_some()));
+        self.tree.len() == own
+    }
 }
 
 /// Where the edges to parts begin in a folder's tree or a part. `None` where the children stand.
@@ -167,70 +173,76 @@ pub(super) fn find<O: Objects + ?Sized>(objects: &O, folder: TreeId, name: &[u8]
     Ok(tree.find(name, true).map(|e| TreeId(e.id)))
 }
 
-/// A stretch of a folder's children: one child (height 0), or a part that holds a stretch of the level below.
-#[derive(Clone, Debug)]
-pub(super) struct Span {
-    /// The name of the edge to it.
-    pub(super) edge: Vec<u8>,
-    /// The child's or the part's tree.
-    pub(super) id: TreeId,
-    /// How many levels of parts lie above the children here.
-    pub(super) height: u32,
+/// Writes an edge to a sub-folder or a part as a tree holds it.
+pub(super) fn write_edge(body: &mut Vec<u8>, edge: &[u8], id: TreeId) {
+    EntryRef { mode: Mode::Tree, name: edge, id: id.into() }.encode(body);
 }
 
-impl Span {
-    /// The (first) child's name.
-    pub(super) fn name(&self) -> &[u8] {
-        if self.height == 0 { &self.edge } else { &self.edge[PART.len()..] }
-    }
-
-    /// A part of this height, above these spans.
-    pub(super) fn part(spans: &[Span], id: TreeId, height: u32) -> Span {
-        let first = spans.first().expect("no part is written that is empty");
-        Span { edge: part_name(first.name()), id, height }
-    }
+/// What [`write_edge`] has written.
+pub(super) fn read_edge(bytes: &[u8]) -> (&[u8], TreeId) {
+    let (edge, id) = bytes.split_last_chunk().expect("an edge ends in an id");
+    (&edge[EDGE_START..edge.len() - 1], TreeId(Id::from_bytes(*id)))
 }
 
-/// What a part holds.
-pub(super) fn expand<O: Objects + ?Sized>(objects: &O, part: &Span) -> Result<Vec<Span>> {
-    let tree = objects.tree(part.id)?;
-    let height = part.height - 1;
-    let span = |entry: EntryRef<'_>| match (Edge::of(&entry), height) {
-        (Edge::Child(_), 0) | (Edge::Part(_), 1..) => {
-            Ok(Span { edge: entry.name.to_vec(), id: TreeId(entry.id), height })
+/// How many bytes stand before the name of an edge that [`write_edge`] writes: those of its mode, and a space.
+const EDGE_START: usize = b"40000 ".len();
+
+/// The name of the (first) child that an edge of this height leads to.
+pub(super) fn first_child(edge: &[u8], height: u32) -> &[u8] {
+    if height == 0 { edge } else { &edge[PART.len()..] }
+}
+
+/// Writes the tree of a folder: `body` has the edges to its children or their parts.
+pub(super) fn write<O: Objects + ?Sized>(
+    objects: &O,
+    body: &mut Vec<u8>,
+    document: Option<Document>,
+) -> Result<TreeId> {
+    if let Some(Document { blob, conflict }) = document {
+        // All edges that are there when one is inserted are to trees.
+        if let Some(id) = conflict {
+            insert(body, EntryRef { mode: Mode::Tree, name: CONFLICT, id: id.into() });
         }
-        _ => Err(misplaced(part.id, &entry)),
-    };
-    tree.iter().map(span).collect()
+        insert(body, EntryRef { mode: Mode::Blob, name: BLOB, id: blob.into() });
+    }
+    Ok(TreeId(objects.put(Kind::Tree, body)?))
 }
 
-/// Writes the tree of a folder that holds these spans, or of a part.
-pub(super) fn write<O: Objects + ?Sized>(objects: &O, spans: &[Span], document: Option<Document>) -> Result<TreeId> {
-    let edges = spans.iter().map(|span| EntryRef { mode: Mode::Tree, name: &span.edge, id: span.id.into() });
-    put(objects, edges.collect(), document)
+/// Puts an edge into its place among edges to trees.
+fn insert(body: &mut Vec<u8>, edge: EntryRef<'_>) {
+    let mut at = 0;
+    while let Some(end) = body[at..].iter().position(|&byte| byte == 0) {
+        let name = &body[at + EDGE_START..at + end];
+        if tree_order((name, true), (edge.name, edge.is_tree())).is_gt() {
+            break;
+        }
+        at += end + 33;
+    }
+    let after = body.len() - at;
+    edge.encode(body);
+    body[at..].rotate_left(after);
 }
 
-/// Writes the folder with this tree again with another document, its children as they are.
+/// Writes the folder with this tree again with another document, its children as they are. `body` is a buffer.
 pub(super) fn write_document<O: Objects + ?Sized>(
     objects: &O,
     (id, tree): (TreeId, &object::Tree),
     document: Option<Document>,
+    body: &mut Vec<u8>,
 ) -> Result<TreeId> {
-    let children = tree.iter().filter(|e| !Edge::of(e).is_of_document());
-    let known = children.map(|e| if Edge::of(&e) == Edge::Foreign { Err(foreign(id, e.name)) } else { Ok(e) });
-    put(objects, known.collect::<Result<_>>()?, document)
-}
-
-fn put<O: Objects + ?Sized>(objects: &O, mut edges: Vec<EntryRef<'_>>, document: Option<Document>) -> Result<TreeId> {
-    if let Some(document) = document {
-        edges.push(EntryRef { mode: Mode::Blob, name: BLOB, id: document.blob.into() });
-        edges.extend(document.conflict.map(|id| EntryRef { mode: Mode::Tree, name: CONFLICT, id: id.into() }));
-        edges.sort_by(|a, b| tree_order((a.name, a.is_tree()), (b.name, b.is_tree())));
+    body.clear();
+    for entry in tree.iter() {
+        match Edge::of(&entry) {
+            Edge::Blob | Edge::Conflict => {}
+            Edge::Child(_) | Edge::Part(_) => entry.encode(body),
+            Edge::Foreign => return Err(foreign(id, entry.name)),
+        }
     }
-    Ok(TreeId(objects.put(Kind::Tree, &object::encode_sorted(edges))?))
+    write(objects, body, document)
 }
 
-fn part_name(first_child: &[u8]) -> Vec<u8> {
+/// The name of the edge to a part.
+pub(super) fn part_name(first_child: &[u8]) -> Vec<u8> {
     [PART, first_child].concat()
 }
 

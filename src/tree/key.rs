@@ -6,8 +6,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest key, in bytes.
-const MAX_KEY: usize = 4096;
 /// The longest name of a segment in a tree, in bytes: file systems hold 255 when git checks a commit out.
 const MAX_NAME: usize = 240;
 
@@ -65,6 +63,9 @@ fn shown(text: &str) -> String {
 }
 
 impl Key {
+    /// The longest key, in bytes.
+    pub(super) const MAX_LEN: usize = 4096;
+
     /// The key with these bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Key, KeyError> {
         match std::str::from_utf8(bytes) {
@@ -78,12 +79,14 @@ impl Key {
     pub(crate) fn from_path(path: &str) -> Option<Key> {
         let mut len = 0;
         for name in path.strip_suffix('/')?.split('/') {
-            len += unescape(name)?.len() + 1;
-            if name.len() > MAX_NAME {
-                return None;
-            }
+            len += text_len(name)? + 1;
         }
-        (len <= MAX_KEY + 1).then(|| Key { path: path.to_owned() })
+        (len <= Key::MAX_LEN + 1).then(|| Key { path: path.to_owned() })
+    }
+
+    /// The key with this path, whose names and length have been checked.
+    pub(super) fn from_checked(path: String) -> Key {
+        Key { path }
     }
 
     /// The names of the segments in trees.
@@ -124,7 +127,7 @@ impl FromStr for Key {
         if text.is_empty() {
             return Err(KeyError::Empty);
         }
-        if text.len() > MAX_KEY {
+        if text.len() > Key::MAX_LEN {
             return Err(KeyError::TooLong { start: shown(text), len: text.len() });
         }
         if text.contains('\0') {
@@ -232,9 +235,14 @@ fn unescape(name: &str) -> Option<Cow<'_, str>> {
     (again == name && !segment.contains('\0')).then_some(Cow::Owned(segment))
 }
 
+/// How many bytes the segment has that has this name in a tree; `None` when no segment has.
+pub(super) fn text_len(name: &str) -> Option<usize> {
+    if name.len() > MAX_NAME { None } else { unescape(name).map(|segment| segment.len()) }
+}
+
 /// Whether a tree's entry of this name leads to a child: whether it is some segment's name.
 pub(crate) fn is_child_name(name: &[u8]) -> bool {
-    std::str::from_utf8(name).is_ok_and(|name| name.len() <= MAX_NAME && unescape(name).is_some())
+    std::str::from_utf8(name).is_ok_and(|name| text_len(name).is_some())
 }
 
 #[cfg(test)]

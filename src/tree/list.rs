@@ -1,97 +1,11 @@
-//! Listing: the children of one folder, and the documents of a range.
+//! Listing the children of one folder.
 
 use super::cursor::{Cursor, Step};
 use super::folder::{self, Folder};
 use super::key::{escape_start, odd_name};
-use super::{Document, Error, Key, Result, Tree};
+use super::walk::bad_name;
+use super::{Document, Key, Result};
 use crate::object::{Objects, TreeId};
-
-/// Which documents a listing gives.
-#[derive(Clone, Debug, Default)]
-pub struct Range {
-    /// Only the document at this key and those below it.
-    pub prefix: Option<Key>,
-    /// Only from this key on.
-    pub from: Option<Key>,
-    /// Only before this key.
-    pub to: Option<Key>,
-}
-
-/// The documents of a range, in the order of their keys: an iterator that reads as it goes.
-pub struct Documents<'a, O: ?Sized> {
-    objects: &'a O,
-    /// The path of the folder whose children are being walked, with a slash behind each name.
-    path: String,
-    /// The folders on the way, each with the length of its path.
-    stack: Vec<(usize, Cursor<'a, O>)>,
-    /// A folder to read: its path is in `path`.
-    pending: Option<TreeId>,
-    from: Option<Key>,
-    to: Option<Key>,
-}
-
-impl<'a, O: Objects + ?Sized> Documents<'a, O> {
-    pub(super) fn open(tree: Tree<'a, O>, range: Range) -> Result<Self> {
-        let path = range.prefix.as_ref().map(|key| key.path().to_owned()).unwrap_or_default();
-        let pending = tree.folder(range.prefix.as_ref())?;
-        Ok(Documents { objects: tree.objects, path, stack: Vec::new(), pending, from: range.from, to: range.to })
-    }
-
-    fn step(&mut self) -> Result<Option<(Key, Document)>> {
-        loop {
-            if let Some(id) = self.pending.take() {
-                if self.to.as_ref().is_some_and(|to| self.path.as_str() >= to.path()) {
-                    self.stack.clear();
-                    return Ok(None);
-                }
-                if let Some(document) = self.open_folder(id)? {
-                    return Ok(Some((key(&self.path, id)?, document)));
-                }
-            }
-            let Some((len, cursor)) = self.stack.last_mut() else { return Ok(None) };
-            self.path.truncate(*len);
-            match cursor.next_child()? {
-                Some(child) => {
-                    push(&mut self.path, &child)?;
-                    self.pending = Some(child.id);
-                }
-                None => {
-                    self.stack.pop();
-                }
-            }
-        }
-    }
-
-    /// Reads the folder at `path`, puts its children on the stack, and answers its document if it is in the range.
-    fn open_folder(&mut self, id: TreeId) -> Result<Option<Document>> {
-        let folder = Folder::load(self.objects, id)?;
-        let document = folder.document;
-        let mut cursor = Cursor::of_folder(self.objects, id, folder);
-        let mut in_range = true;
-        if let Some(from) = &self.from {
-            if let Some(rest) = from.path().strip_prefix(self.path.as_str()).filter(|rest| !rest.is_empty()) {
-                cursor.seek(rest.split('/').next().unwrap_or(rest).as_bytes())?;
-                in_range = false;
-            } else if self.path.as_str() < from.path() {
-                return Ok(None);
-            }
-        }
-        self.stack.push((self.path.len(), cursor));
-        Ok(document.filter(|_| in_range))
-    }
-}
-
-impl<O: Objects + ?Sized> Iterator for Documents<'_, O> {
-    type Item = Result<(Key, Document)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let item = self.step();
-        if item.is_err() {
-            self.stack.clear();
-        }
-        item.transpose()
-    }
-}
 
 /// One child of a folder.
 #[derive(Clone, Debug)]
@@ -175,8 +89,4 @@ pub(super) fn push(path: &mut String, child: &Step) -> Result<()> {
 /// The key of a path that was met in trees.
 pub(super) fn key(path: &str, id: TreeId) -> Result<Key> {
     Key::from_path(path).ok_or_else(|| bad_name(id, path.as_bytes()))
-}
-
-fn bad_name(id: TreeId, name: &[u8]) -> Error {
-    Error::Format { id, reason: format!("its path {:?} is not a key's", String::from_utf8_lossy(name)) }
 }

@@ -8,21 +8,26 @@ mod check;
 mod cursor;
 mod diff;
 mod edit;
+mod edits;
 mod folder;
 mod key;
 mod list;
 mod part;
+mod scan;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use crate::object::{self, Objects, TreeId};
 
 pub use check::{Finding, FolderCheck, FolderChecker, Role};
 pub use diff::{Change, Diff};
 pub use edit::Edit;
+pub use edits::Edits;
 pub use folder::{Conflict, Document};
 pub use key::{Key, KeyError};
-pub use list::{Child, Children, Documents, Range};
+pub use list::{Child, Children};
+pub use walk::{Documents, Range};
 
 use folder::Folder;
 
@@ -130,7 +135,7 @@ impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
     /// The tree with these changes made; the objects that are new have been put. Edits are taken in the order of
     /// their keys, and a later one for the same key replaces an earlier one, but for [`Edit::RemoveFolder`], which
     /// the later one comes on top of.
-    pub fn edit(&self, edits: Vec<(Key, Edit)>) -> Result<Tree<'a, O>> {
+    pub fn edit(&self, edits: &Edits) -> Result<Tree<'a, O>> {
         Ok(Tree { objects: self.objects, root: edit::edit(self.objects, self.root, edits)? })
     }
 }

@@ -16,6 +16,8 @@ use crate::time;
 /// What a command knows of the world around it.
 pub(crate) struct Context {
     global: Global,
+    /// The user's own configuration, once somebody has asked for a person: `apply --each` does so for every line.
+    user: OnceLock<Config>,
 }
 
 /// A variable of the environment that is set and not empty.
@@ -30,7 +32,7 @@ fn raw_variable(name: &str) -> Option<OsString> {
 
 impl Context {
     pub(crate) fn new(global: Global) -> Context {
-        Context { global }
+        Context { global, user: OnceLock::new() }
     }
 
     /// Seconds since 1970; `SOURCE_DATE_EPOCH` where it is set.
@@ -155,15 +157,18 @@ impl Context {
             Ok(None) => variable(&format!("GIT_{role}_{what}")),
             found => found,
         };
-        let mut user = None;
-        let mut setting = |name: &str| -> Result<Option<String>> {
+        let setting = |name: &str| -> Result<Option<String>> {
             if let Some(value) = db.config().get(name) {
                 return Ok(Some(value.to_owned()));
             }
-            if user.is_none() {
-                user = Some(self.user_config()?);
-            }
-            Ok(user.as_ref().and_then(|user| user.get(name)).map(str::to_owned))
+            let user = match self.user.get() {
+                Some(user) => user,
+                None => {
+                    let user = self.user_config()?;
+                    self.user.get_or_init(|| user)
+                }
+            };
+            Ok(user.get(name).map(str::to_owned))
         };
         let name = match from_environment("NAME")? {
             Some(name) => name,
@@ -257,5 +262,7 @@ fn login_name() -> String {
 }
 
 fn host_name() -> String {
-    whoami::hostname().ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".into())
+    static NAME: OnceLock<String> = OnceLock::new();
+    let find = || whoami::hostname().ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".into());
+    NAME.get_or_init(find).clone()
 }

@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use anyhow::Result;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::write::EncoderWriter;
-use isodb::{BlobId, Database, Document, Key, Kind, ObjectError, Reader, STREAM_FROM};
+use isodb::{BlobId, Database, Key, Kind, ObjectError, Reader, STREAM_FROM};
 use serde_json::value::RawValue;
 
 use crate::error::OutputError;
-use crate::output::{Output, to_output};
+use crate::output::to_output;
 
 /// A document's content, to read.
 pub(crate) fn open(db: &Database, blob: BlobId) -> Result<Reader> {
@@ -18,66 +18,104 @@ pub(crate) fn open(db: &Database, blob: BlobId) -> Result<Reader> {
     Ok(reader.ok_or(ObjectError::Missing { id: blob.0, kind: Some(Kind::Blob) })?)
 }
 
-/// Prints a document. What is small is checked before its first byte is printed.
-pub(crate) fn print_json(db: &Database, out: &mut Output, key: &Key, document: Document) -> Result<()> {
-    let mut reader = open(db, document.blob)?;
-    let size = reader.size();
-    let mut body = Vec::new();
-    if size <= STREAM_FROM {
-        reader.copy_to(&mut body)?;
-    }
-    let key = serde_json::to_string(&*key.text())?;
-    out.bytes(format!("{{\"key\":{key},\"id\":\"{}\",\"size\":{size},", document.blob).as_bytes())?;
-    if size > STREAM_FROM {
-        large(db, out, document.blob)?;
-    } else {
-        small(out, &body)?;
-    }
-    out.bytes(b"}\n")
+/// A content as it is printed: what is small is in memory, and checked, before its first byte is.
+pub(crate) enum Content {
+    Small(Vec<u8>),
+    Large(Box<Reader>),
 }
 
-fn small(out: &mut Output, body: &[u8]) -> Result<()> {
-    match std::str::from_utf8(body) {
-        Ok(text) if is_plain_json(text.strip_suffix('\n').unwrap_or(text)) => {
-            out.bytes(b"\"value\":")?;
-            match body.strip_suffix(b"\n") {
-                Some(value) => out.bytes(&[value, b",\"newline\":true"].concat()),
-                None => out.bytes(body),
-            }
-        }
-        Ok(text) => {
-            out.bytes(b"\"text\":")?;
-            out.bytes(serde_json::to_string(text)?.as_bytes())
-        }
-        Err(_) => base64(out, |coded| Ok(coded.write_all(body).map_err(OutputError)?)),
+impl Content {
+    pub(crate) fn read(db: &Database, blob: BlobId) -> Result<Content> {
+        Content::of(open(db, blob)?)
     }
+
+    pub(crate) fn of(mut reader: Reader) -> Result<Content> {
+        if reader.size() > STREAM_FROM {
+            return Ok(Content::Large(Box::new(reader)));
+        }
+        let mut body = Vec::new();
+        reader.copy_to(&mut body)?;
+        Ok(Content::Small(body))
+    }
+
+    /// The content's size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Content::Small(body) => body.len() as u64,
+            Content::Large(reader) => reader.size(),
+        }
+    }
+
+    /// Gives the bytes to a writer that stands for the answer.
+    pub(crate) fn copy_to(self, out: &mut impl Write) -> Result<()> {
+        match self {
+            Content::Small(body) => Ok(out.write_all(&body).map_err(OutputError)?),
+            Content::Large(mut reader) => reader.copy_to(out).map_err(to_output),
+        }
+    }
+}
+
+/// Writes a document with its id and its size.
+pub(crate) fn write_json(db: &Database, out: &mut impl Write, key: &Key, blob: BlobId, content: Content) -> Result<()> {
+    write_key(out, &key.text())?;
+    write!(out, ",\"id\":\"{blob}\",\"size\":{}", content.size()).map_err(OutputError)?;
+    write_content(db, out, blob, content)
+}
+
+fn write_key(out: &mut impl Write, key: &str) -> Result<()> {
+    out.write_all(b"{\"key\":").map_err(OutputError)?;
+    Ok(serde_json::to_writer(out, key).map_err(|error| OutputError(error.into()))?)
+}
+
+fn write_content(db: &Database, out: &mut impl Write, blob: BlobId, content: Content) -> Result<()> {
+    out.write_all(b",").map_err(OutputError)?;
+    match content {
+        Content::Small(body) => small(out, &body)?,
+        Content::Large(reader) => large(db, out, blob, *reader)?,
+    }
+    Ok(out.write_all(b"}\n").map_err(OutputError)?)
+}
+
+fn small(out: &mut impl Write, body: &[u8]) -> Result<()> {
+    let Ok(text) = std::str::from_utf8(body) else {
+        return base64(out, |coded| Ok(coded.write_all(body).map_err(OutputError)?));
+    };
+    let value = text.strip_suffix('\n').unwrap_or(text);
+    if !is_plain_json(value) {
+        out.write_all(b"\"text\":").map_err(OutputError)?;
+        return Ok(serde_json::to_writer(out, text).map_err(|error| OutputError(error.into()))?);
+    }
+    let end: &[u8] = if value.len() < text.len() { b",\"newline\":true" } else { b"" };
+    let written = out.write_all(b"\"value\":").and_then(|()| out.write_all(value.as_bytes()));
+    Ok(written.and_then(|()| out.write_all(end)).map_err(OutputError)?)
 }
 
 /// A large document is printed as it is read, twice: first to know whether it is text.
-fn large(db: &Database, out: &mut Output, blob: BlobId) -> Result<()> {
+fn large(db: &Database, out: &mut impl Write, blob: BlobId, mut reader: Reader) -> Result<()> {
     let mut check = Utf8Check::default();
     open(db, blob)?.copy_to(&mut check)?;
-    let mut reader = open(db, blob)?;
     if !check.is_text() {
         return base64(out, |mut coded| reader.copy_to(&mut coded).map_err(to_output));
     }
-    out.bytes(b"\"text\":\"")?;
-    reader.copy_to(&mut Escape(out.writer())).map_err(to_output)?;
-    out.bytes(b"\"")
+    out.write_all(b"\"text\":\"").map_err(OutputError)?;
+    reader.copy_to(&mut Escape(&mut *out)).map_err(to_output)?;
+    Ok(out.write_all(b"\"").map_err(OutputError)?)
 }
 
-fn base64(out: &mut Output, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    out.bytes(b"\"base64\":\"")?;
-    let mut coded = EncoderWriter::new(out.writer(), &BASE64);
+fn base64(out: &mut impl Write, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    out.write_all(b"\"base64\":\"").map_err(OutputError)?;
+    let mut coded = EncoderWriter::new(&mut *out, &BASE64);
     write(&mut coded)?;
     coded.finish().map_err(OutputError)?;
     drop(coded);
-    out.bytes(b"\"")
+    Ok(out.write_all(b"\"").map_err(OutputError)?)
 }
 
 /// Whether a content can stand in a line of JSON as it is, and come back byte for byte.
 fn is_plain_json(text: &str) -> bool {
-    !text.contains(['\n', '\r']) && text.trim().len() == text.len() && serde_json::from_str::<&RawValue>(text).is_ok()
+    // Every byte is looked at: that is faster than to stop at the first, which is hardly ever there.
+    let has_line_end = text.bytes().fold(false, |found, b| found | (b == b'\n') | (b == b'\r'));
+    !has_line_end && text.trim_ascii().len() == text.len() && serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
 /// Tells whether bytes that come in pieces are UTF-8.

@@ -98,6 +98,6 @@ impl Records {
     /// Whether the next record has not been written yet, as far as is known: a program that asks for one at a time
     /// waits for its answer first.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.source.buffer().is_empty()
+        !self.source.buffer().contains(&self.end)
     }
 }

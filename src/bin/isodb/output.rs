@@ -14,10 +14,39 @@ use crate::error::OutputError;
 /// stdout, buffered. [`Output::finish`] writes what is left; a command ends with it.
 pub(crate) struct Output {
     out: BufWriter<StdoutLock<'static>>,
+    style: Style,
+    color: bool,
+}
+
+/// How records are written.
+#[derive(Clone, Copy)]
+pub(crate) struct Style {
     end: u8,
     quotes: bool,
     people: bool,
-    color: bool,
+}
+
+impl Style {
+    /// What a record ends in.
+    pub(crate) fn end(self) -> u8 {
+        self.end
+    }
+
+    /// A key as a record shows it.
+    pub(crate) fn key(self, key: &str) -> Cow<'_, str> {
+        if self.quotes { quoted(key) } else { Cow::Borrowed(key) }
+    }
+
+    /// An id: whole for scripts, short for people.
+    pub(crate) fn id(self, id: impl Into<Id>) -> String {
+        let id = id.into();
+        if self.people { id.short() } else { id.to_string() }
+    }
+
+    /// A number in a column, which is as wide as it needs to be for scripts, and wide enough for most for people.
+    pub(crate) fn column(self, text: &str) -> String {
+        if self.people { format!("{text:>8}") } else { text.to_owned() }
+    }
 }
 
 impl Output {
@@ -25,23 +54,29 @@ impl Output {
     pub(crate) fn new(context: &Context) -> Output {
         Output {
             out: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
-            end: b'\n',
-            quotes: true,
-            people: context.for_people(),
+            style: Style { end: b'\n', quotes: true, people: context.for_people() },
             color: context.with_color(),
         }
     }
 
     /// For records as the command was asked to print them.
     pub(crate) fn records(context: &Context, list: ListArgs) -> Output {
-        let end = if list.null { b'\0' } else { b'\n' };
-        Output { end, quotes: !list.null, ..Output::new(context) }
+        let mut out = Output::new(context);
+        if list.null {
+            out.style = Style { end: b'\0', quotes: false, ..out.style };
+        }
+        out
+    }
+
+    /// How records are written.
+    pub(crate) fn style(&self) -> Style {
+        self.style
     }
 
     /// One record.
     pub(crate) fn record(&mut self, text: &str) -> Result<()> {
         self.bytes(text.as_bytes())?;
-        self.bytes(&[self.end])
+        self.bytes(&[self.style.end])
     }
 
     /// One record as JSON; `-z` does not change how JSON is written.
@@ -67,18 +102,12 @@ impl Output {
 
     /// A key as a record shows it.
     pub(crate) fn key<'k>(&self, key: &'k str) -> Cow<'k, str> {
-        if self.quotes { quoted(key) } else { Cow::Borrowed(key) }
+        self.style.key(key)
     }
 
     /// An id: whole for scripts, short for people.
     pub(crate) fn id(&self, id: impl Into<Id>) -> String {
-        let id = id.into();
-        if self.people { id.short() } else { id.to_string() }
-    }
-
-    /// A number in a column, which is as wide as it needs to be for scripts, and wide enough for most for people.
-    pub(crate) fn column(&self, text: &str) -> String {
-        if self.people { format!("{text:>8}") } else { text.to_owned() }
+        self.style.id(id)
     }
 
     /// Text in a colour, where there are colours. `code` is the SGR parameter: 31 red, 32 green, 33 yellow, 36 cyan.

@@ -155,33 +155,24 @@ impl Store {
         Ok(())
     }
 
-    /// Removes files among the objects that were being written by processes that have died, git's among them, and what
-    /// was left of packs that were being removed: what nobody has written to since `before`. Answers how many.
-    pub(crate) fn sweep_objects(&self, before: SystemTime) -> Result<usize> {
-        let objects = &self.objects;
-        let mut swept = 0;
-        let mut sweep = |path: PathBuf| {
-            // Another sweeper may have been here first, so no failure counts.
-            let is_old = self.disk.stat(&path).is_ok_and(|stat| stat.kind == FileKind::File && stat.modified < before);
-            swept += usize::from(is_old && self.disk.remove(&path).is_ok());
-        };
-        for byte in 0..=255u8 {
-            let dir = objects.join(format!("{byte:02x}"));
-            let names = self.list(&dir)?;
-            names.iter().filter(|name| name.starts_with("tmp_obj_")).for_each(|name| sweep(dir.join(name)));
-        }
-        let dir = objects.join("pack");
+    /// Removes what was left of packs that were being removed or made when somebody died, and that nobody has written to
+    /// since `before`. Answers how many files.
+    pub(crate) fn sweep_packs(&self, before: SystemTime) -> Result<usize> {
+        let dir = self.objects.join("pack");
         let names = self.list(&dir)?;
         let known: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let mut swept = 0;
         for name in &names {
-            let is_left_over = match name.rsplit_once('.') {
-                Some((stem, "idx")) => !known.contains(format!("{stem}.pack").as_str()),
-                Some((stem, ending)) if ENDINGS.contains(&ending) => !known.contains(format!("{stem}.idx").as_str()),
-                _ => name.starts_with("tmp_"),
+            let Some((stem, ending)) = name.rsplit_once('.').filter(|(stem, _)| stem.starts_with("pack-")) else {
+                continue;
             };
-            if is_left_over {
-                sweep(dir.join(name));
-            }
+            let other = if ending == "idx" { "pack" } else { "idx" };
+            let path = dir.join(name);
+            let is_left = ENDINGS.contains(&ending)
+                && !known.contains(format!("{stem}.{other}").as_str())
+                && self.disk.stat(&path).is_ok_and(|stat| stat.modified < before);
+            // Another sweeper may have been here first, so no failure counts.
+            swept += usize::from(is_left && self.disk.remove(&path).is_ok());
         }
         Ok(swept)
     }

@@ -1,13 +1,11 @@
 //! Writing a pack of unknown size in bounded memory: one temporary file, and 50 bytes of memory an object.
 //!
 //! The same objects in the same order make the same bytes, whatever the threads do. Nothing has its name before
-//! [`Finished::install`]; what a writer that died has left is known by its lock, which is free (see [`sweep`]).
+//! [`Finished::install`]; what a writer that died has left is known by its lock, which is free.
 
-use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use flate2::write::ZlibEncoder;
 use flate2::{Decompress, FlushDecompress, Status};
@@ -18,20 +16,14 @@ use super::index::{IndexEntry, write_index};
 use super::queue::{Form, Queue};
 use super::table::Table;
 use super::{Flaw, delta};
-use crate::disk::{Access, Disk, Lock};
+use crate::disk::{Access, Disk};
 use crate::object::{Error, Hasher, Id, Kind, Object};
+use crate::store::temporary::{Stem, new_stem};
 use crate::store::{Reader, Result, deflate, io_error, stream};
 
 /// The pack's head: its name, the version, and how many objects there are, which is known at the end.
 const HEAD: [u8; 12] = *b"PACK\0\0\0\x02\0\0\0\0";
 const COUNT_AT: u64 = 8;
-/// How the names of the temporary files begin; git knows them for temporary ones as well. The stem follows.
-const TEMPORARY_PACK: &str = "tmp_pack_";
-const TEMPORARY_INDEX: &str = "tmp_idx_";
-/// How the name of a writer's lock ends, after the stem.
-const LOCK: &str = ".lock";
-/// How long somebody who sweeps could hold a lock.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of the file is read at once for its checksum.
 const PIECE: usize = 1 << 18;
 
@@ -44,7 +36,7 @@ pub(crate) enum Copied {
     Delta(Id),
 }
 
-/// The files of one writer, and the lock that says that it lives. Dropping it removes all of them.
+/// The files of one writer. Dropping it removes all of them.
 #[derive(Debug)]
 struct Files {
     disk: Arc<dyn Disk>,
@@ -52,17 +44,16 @@ struct Files {
     dir: PathBuf,
     pack: PathBuf,
     index: PathBuf,
-    lock_path: PathBuf,
-    lock: Option<Box<dyn Lock>>,
+    /// Goes last, since it stands for the others.
+    _stem: Stem,
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
-        // Best effort: what is left is swept later. The lock goes last, since it stands for the others.
-        for path in [&self.pack, &self.index, &self.lock_path] {
+        // Best effort: what is left is swept later.
+        for path in [&self.pack, &self.index] {
             let _ = self.disk.remove(path);
         }
-        self.lock = None;
     }
 }
 
@@ -79,19 +70,9 @@ impl PackWriter {
     /// Starts a pack in the directory `pack_dir`, which is made if need be. The writer's lock is in the directory
     /// `temporary`, which is there.
     pub(crate) fn create(disk: Arc<dyn Disk>, pack_dir: &Path, temporary: &Path) -> Result<PackWriter> {
-        let random = RandomState::new().build_hasher().finish();
-        let stem = format!("{}-{random:016x}", std::process::id());
-        let lock_path = temporary.join(format!("{stem}{LOCK}"));
-        // Somebody who sweeps may look at the new file for a moment.
-        let lock = disk.lock(&lock_path, PATIENCE).map_err(io_error(&lock_path))?;
-        let files = Files {
-            dir: pack_dir.to_owned(),
-            pack: pack_dir.join(format!("{TEMPORARY_PACK}{stem}")),
-            index: pack_dir.join(format!("{TEMPORARY_INDEX}{stem}")),
-            lock_path,
-            lock: Some(lock),
-            disk,
-        };
+        let stem = Stem::lock(&disk, temporary, new_stem())?;
+        let [pack, index] = stem.in_packs(pack_dir);
+        let files = Files { dir: pack_dir.to_owned(), pack, index, _stem: stem, disk };
         let create = || files.disk.create(&files.pack, Access::ReadWrite);
         let mut file = match create() {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -368,20 +349,4 @@ impl Finished {
         // The directory may have been made a moment ago.
         Ok(names.into_iter().chain(dir.parent().map(Path::to_owned)).collect())
     }
-}
-
-/// Removes what writers that died have left: those whose locks in the directory `temporary` are free. Answers how many
-/// files were removed. Never fails: another sweeper may be at work.
-pub(crate) fn sweep(disk: &dyn Disk, pack_dir: &Path, temporary: &Path, names: &[String]) -> usize {
-    let mut swept = 0;
-    for name in names {
-        let Some(stem) = name.strip_suffix(LOCK) else { continue };
-        let path = temporary.join(name);
-        let Ok(lock) = disk.lock(&path, Duration::ZERO) else { continue };
-        let pack = pack_dir.join(format!("{TEMPORARY_PACK}{stem}"));
-        let index = pack_dir.join(format!("{TEMPORARY_INDEX}{stem}"));
-        swept += [pack, index, path].iter().filter(|path| disk.remove(path).is_ok()).count();
-        drop(lock);
-    }
-    swept
 }

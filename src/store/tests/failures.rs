@@ -7,25 +7,6 @@ use super::*;
 use crate::object::hash;
 
 #[test]
-fn a_put_that_failed_leaves_nothing_behind() {
-    let start = empty_disk();
-    put_blobs(&store_on(&start), 0..1).unwrap();
-    for n in 0..2 {
-        let disk = start.fork();
-        let store = store_on(&disk);
-        disk.fail_at(n, ErrorKind::StorageFull);
-        store.put(Kind::Blob, b"hello\n").unwrap_err();
-        assert!(temporary_files(&disk).is_empty());
-        let id = hash(Kind::Blob, b"hello\n");
-        assert!(!store.contains(id).unwrap());
-        // There is room again: the object is written anew.
-        assert_eq!(store.put(Kind::Blob, b"hello\n").unwrap(), id);
-        store.flush(&[]).unwrap();
-        assert_eq!(store.verify(id).unwrap(), Some(Kind::Blob));
-    }
-}
-
-#[test]
 fn a_stream_that_failed_leaves_nothing_behind() {
     let body = noise(200_000);
     let count = |disk: &FaultDisk| {
@@ -59,75 +40,109 @@ fn a_stream_that_failed_leaves_nothing_behind() {
 
 #[test]
 fn a_flush_that_failed_stops_the_store() {
-    let run = |disk: &FaultDisk| {
-        let store = store_on(disk);
-        let before = disk.operations();
-        put_blobs(&store, 0..4).unwrap();
-        let writing = disk.operations() - before;
-        (store, writing)
-    };
-    let disk = empty_disk();
-    let (store, writing) = run(&disk);
-    store.flush(&[]).unwrap();
-    for n in 0..disk.operations() - writing {
+    for many in [3, 40] {
+        let put = |disk: &FaultDisk| {
+            let store = packing_store_on(disk);
+            put_blobs(&store, 0..many).unwrap();
+            store
+        };
         let disk = empty_disk();
-        let (store, _) = run(&disk);
-        disk.fail_at(n, ErrorKind::Other);
-        store.flush(&[]).unwrap_err();
-        assert!(temporary_files(&disk).is_empty(), "{n}");
-        store.put(Kind::Blob, b"another").unwrap_err();
-        store.put_stream(Kind::Blob, 7, &mut b"another".as_slice()).unwrap_err();
-        store.flush(&[]).unwrap_err();
-        for id in store.ids().unwrap() {
-            assert_eq!(store.verify(id).unwrap(), Some(Kind::Blob));
-        }
-        let (store, _) = run(&disk);
+        let store = put(&disk);
+        let before = disk.operations();
         store.flush(&[]).unwrap();
-        assert_eq!(store.ids().unwrap().len(), 4);
+        for n in 0..disk.operations() - before {
+            let disk = empty_disk();
+            let store = put(&disk);
+            disk.fail_at(n, ErrorKind::Other);
+            if store.flush(&[]).is_err() {
+                store.put(Kind::Blob, b"another").unwrap_err();
+                store.put_stream(Kind::Blob, 7, &mut b"another".as_slice()).unwrap_err();
+                store.flush(&[]).unwrap_err();
+            } else {
+                // Only what removes a file that is of no use any more may fail.
+                assert_eq!(store.ids().unwrap().len(), many, "{many}: {n}");
+            }
+            assert!(temporary_files(&disk).is_empty(), "{many}: {n}");
+            for id in store.ids().unwrap() {
+                assert_eq!(store.verify(id).unwrap(), Some(Kind::Blob));
+            }
+            put(&disk).flush(&[]).unwrap();
+            assert_eq!(store_on(&disk).ids().unwrap().len(), many);
+        }
     }
 }
 
 #[test]
-fn an_error_in_a_thread_is_told_and_nothing_torn_is_named() {
-    for n in 0..120 {
+fn an_error_while_a_pack_is_written_is_told_and_nothing_torn_is_named() {
+    for n in 0..40 {
         let disk = empty_disk();
-        let store = store_on(&disk);
-        put_blobs(&store, 0..64).unwrap();
+        let store = packing_store_on(&disk);
+        put_blobs(&store, 0..2).unwrap();
         disk.fail_at(n, ErrorKind::StorageFull);
-        let mut put = put_blobs(&store, 64..120);
+        let mut put = put_blobs(&store, 2..60);
         if n % 2 == 0 {
             // A reader may be the one who hears of it; the flush must fail all the same.
-            let read = store.get(hash(Kind::Blob, &blob(70)));
+            let read = store.get(hash(Kind::Blob, &blob(40)));
             put = put.and_then(|ids| read.map(|_| ids));
         }
         let flushed = store.flush(&[]);
-        assert!(flushed.is_err() || put.is_err(), "{n}");
+        let is_done = disk.operations() <= n;
+        assert!(is_done || flushed.is_err() || put.is_err() || store.ids().unwrap().len() == 60, "{n}");
         assert!(temporary_files(&disk).is_empty(), "{n}");
-        for id in store.ids().unwrap() {
-            assert_eq!(store.verify(id).unwrap(), Some(Kind::Blob), "{n}");
+        for id in store_on(&disk).ids().unwrap() {
+            assert_eq!(store_on(&disk).verify(id).unwrap(), Some(Kind::Blob), "{n}");
         }
     }
 }
 
+/// The disk as a process that is killed leaves it.
+fn killed(disk: &FaultDisk, store: Store) -> FaultDisk {
+    let after = disk.fork();
+    drop(store);
+    after
+}
+
 #[test]
-fn only_old_temporary_files_are_swept() {
-    let disk = empty_disk();
+fn what_a_dead_writer_left_is_swept() {
     let day = |n: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * n);
-    let old = store_on(&disk);
-    let ids = put_blobs(&old, 0..100).unwrap();
-    // Reading one waits for the threads that write them.
-    old.get(ids[0]).unwrap();
-    assert_eq!(temporary_files(&disk).len(), 101);
-    // As if the process had died.
-    std::mem::forget(old);
-    disk.set_clock(day(2));
-    let new = store_on(&disk);
-    let ids = put_blobs(&new, 100..102).unwrap();
-    assert_eq!(new.sweep(day(0)).unwrap(), 0);
-    assert_eq!(new.sweep(day(1)).unwrap(), 101);
-    assert_eq!(new.sweep(day(1)).unwrap(), 0);
-    new.flush(&[]).unwrap();
-    assert_eq!(new.ids().unwrap().len(), ids.len());
+    let disk = empty_disk();
+    let store = packing_store_on(&disk);
+    put_blobs(&store, 0..100).unwrap();
+    store.put_stream(Kind::Blob, 7, &mut b"another".as_slice()).unwrap();
+    // As long as the writer lives, its files are left, however old.
+    disk.set_clock(day(9));
+    assert_eq!(store_on(&disk).sweep(day(8)).unwrap(), 0);
+    assert_eq!(temporary_files(&disk).len(), 2);
+    let disk = killed(&disk, store);
+    // The pack, the stream's file, and the locks of both.
+    assert_eq!(store_on(&disk).sweep(day(0)).unwrap(), 4);
+    assert_eq!(store_on(&disk).sweep(day(0)).unwrap(), 0);
     assert!(temporary_files(&disk).is_empty());
     assert_eq!(store_on(&empty_disk()).sweep(day(9)).unwrap(), 0);
+}
+
+#[test]
+fn what_is_small_is_swept_when_it_is_old() {
+    let day = |n: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * n);
+    let disk = empty_disk();
+    let store = store_on(&disk);
+    put_blobs(&store, 0..2).unwrap();
+    let before = disk.operations();
+    let whole = disk.fork();
+    store.flush(&[]).unwrap();
+    let flushing = disk.operations() - before;
+    // Killed after the contents were written, and before they got their names.
+    let disk = whole;
+    let store = store_on(&disk);
+    put_blobs(&store, 0..2).unwrap();
+    disk.cut_at(flushing - 5);
+    store.flush(&[]).unwrap_err();
+    let disk = disk.after_power_cut(crate::disk::Survivors::EVERYTHING);
+    assert_eq!(temporary_files(&disk).len(), 2);
+    disk.import(&Path::new(TEMPORARY).join("ref-1"), Some(Vec::new()));
+    disk.set_clock(day(2));
+    let store = store_on(&disk);
+    assert_eq!((store.sweep(day(0)).unwrap(), store.sweep_beside(day(0))), (0, 0));
+    assert_eq!((store.sweep(day(1)).unwrap(), store.sweep_beside(day(1))), (1, 2));
+    assert!(temporary_files(&disk).is_empty());
 }

@@ -28,6 +28,13 @@ fn store_on(disk: &FaultDisk) -> Store {
     Store::new(Arc::new(disk.clone()), Path::new(ROOT), Path::new(TEMPORARY))
 }
 
+/// A store that writes more than a few objects as a pack.
+fn packing_store_on(disk: &FaultDisk) -> Store {
+    let store = store_on(disk);
+    store.set_unpack_limit(3);
+    store
+}
+
 /// A store in the machine's files.
 pub(crate) fn store_in(root: &Path) -> Store {
     Store::new(Arc::new(OsDisk::without_sync()), root, &root.join("isodb/tmp"))
@@ -55,10 +62,12 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
     bytes
 }
 
-/// What lies where new files are written, and beside the places of objects.
+/// What lies where new files are written, but for locks, and beside the places of objects and packs.
 fn temporary_files(disk: &FaultDisk) -> Vec<PathBuf> {
-    let is_temporary =
-        |path: &Path| path.parent() == Some(Path::new(TEMPORARY)) || path.to_string_lossy().contains("/tmp_obj_");
+    let is_temporary = |path: &Path| {
+        let is_lock = path.extension().is_some_and(|extension| extension == "lock");
+        (path.parent() == Some(Path::new(TEMPORARY)) && !is_lock) || path.to_string_lossy().contains("/tmp_")
+    };
     disk.files().into_iter().map(|(path, _)| path).filter(|path| is_temporary(path)).collect()
 }
 

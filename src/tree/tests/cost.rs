@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::model;
 use crate::object::{BlobId, Error, Id, Kind, Memory, Object, Objects, TreeId};
-use crate::tree::{Edit, Key, Tree};
+use crate::tree::{Edit, Edits, Key, Tree};
 
 /// How many bytes of objects were read and written.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -51,7 +51,7 @@ fn document(content: u8) -> Edit {
 /// One folder of so many documents.
 fn large(objects: &Counted, count: usize) -> TreeId {
     let empty = TreeId(objects.put(Kind::Tree, b"").unwrap());
-    let tree = Tree::new(objects, empty).edit((0..count).map(|i| (key(i), document(1))).collect()).unwrap();
+    let tree = Tree::new(objects, empty).edit(&(0..count).map(|i| (key(i), document(1))).collect()).unwrap();
     objects.take();
     tree.id()
 }
@@ -68,7 +68,7 @@ fn check_single_edits(count: usize) {
     let places: Vec<usize> = (0..100).map(|i| i * (count / 100) + i).collect();
     let mut costs = Vec::new();
     for edit in places.iter().flat_map(|&i| edits(i)) {
-        let new = old.edit(vec![edit]).unwrap();
+        let new = old.edit(&Edits::from_iter([edit])).unwrap();
         let Cost { read, written } = objects.take();
         assert_eq!(old.diff(&new, None).unwrap().count(), 1);
         costs.push((read + written, objects.take().read));
@@ -98,12 +98,12 @@ fn the_folder_s_own_document_costs_one_tree() {
     let inner = large(objects, 5000);
     let name = |i: usize| format!("f/item-{i:07}").parse().unwrap();
     let empty = Tree::new(objects, TreeId(objects.put(Kind::Tree, b"").unwrap()));
-    let tree = empty.edit((0..5000).map(|i| (name(i), document(1))).collect()).unwrap();
+    let tree = empty.edit(&(0..5000).map(|i| (name(i), document(1))).collect()).unwrap();
     assert_eq!(tree.folder(Some(&"f".parse().unwrap())).unwrap(), Some(inner));
     let own = objects.tree(inner).unwrap().body().len();
     let root = objects.tree(tree.id()).unwrap().body().len();
     objects.take();
-    tree.edit(vec![("f".parse().unwrap(), document(2))]).unwrap();
+    tree.edit(&Edits::from_iter([("f".parse().unwrap(), document(2))])).unwrap();
     let with_document = own + b"100644 blob\0".len() + 32;
     assert_eq!(objects.take(), Cost { read: root + own, written: root + with_document });
 }
@@ -116,8 +116,8 @@ fn a_folder_that_grew_by_a_level_is_compared_by_its_parts() {
     let cut = (10_000..).find(|i| level(i) == 2).unwrap();
     let low = (0..20_000).filter(|i| level(i) < 2).map(|i| (key(i), document(1))).collect();
     let empty = Tree::new(objects, TreeId(objects.put(Kind::Tree, b"").unwrap()));
-    let old = empty.edit(low).unwrap();
-    let new = old.edit(vec![(key(cut), document(1))]).unwrap();
+    let old = empty.edit(&low).unwrap();
+    let new = old.edit(&Edits::from_iter([(key(cut), document(1))])).unwrap();
     let edges = |tree: &Tree<'_, Counted>| objects.tree(tree.id()).unwrap().len();
     assert!(edges(&old) > 500 && edges(&new) == 2);
     let tops = 2 * objects.tree(old.id()).unwrap().body().len();

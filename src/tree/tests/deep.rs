@@ -3,7 +3,7 @@
 use super::raw::{Node, blob, child, edge, in_three_levels, leaf, nodes, opener_names, tree};
 use super::state::key;
 use crate::object::{Memory, Mode, TreeId};
-use crate::tree::{Edit, FolderChecker, Key, Range, Role, Tree};
+use crate::tree::{Edit, Edits, FolderChecker, Key, Range, Role, Tree};
 
 #[test]
 fn the_deepest_key() {
@@ -12,7 +12,7 @@ fn the_deepest_key() {
     let (deep, content) = (key(&text), blob(objects, b"x"));
     assert_eq!(deep.depth(), 2048);
     let empty = Tree::new(objects, tree(objects, vec![]));
-    let put = empty.edit(vec![(deep.clone(), Edit::Put(content.into()))]).unwrap();
+    let put = empty.edit(&Edits::from_iter([(deep.clone(), Edit::Put(content.into()))])).unwrap();
     let leaf = tree(objects, vec![edge(Mode::Blob, "blob", content)]);
     assert_eq!(put.id(), (0..2048).fold(leaf, |id, _| tree(objects, vec![child("a", id)])));
 
@@ -32,7 +32,7 @@ fn the_deepest_key() {
         assert!(check.findings.is_empty() && check.errors.is_empty());
         folders.extend(check.children.into_iter().map(|child| (child, Role::Folder)));
     }
-    assert_eq!(put.edit(vec![(deep, Edit::Remove)]).unwrap().id(), TreeId::EMPTY);
+    assert_eq!(put.edit(&Edits::from_iter([(deep, Edit::Remove)])).unwrap().id(), TreeId::EMPTY);
 }
 
 /// Folders in one another, each with three levels of parts, which is the most stack that a level can take.
@@ -56,6 +56,6 @@ fn deep_keys_in_large_folders() {
         };
         let (old, new) = (of(b"old"), of(b"new"));
         let edit = Edit::Put(blob(objects, b"new").into());
-        assert_eq!(Tree::new(objects, old).edit(vec![(deep, edit)]).unwrap().id(), new);
+        assert_eq!(Tree::new(objects, old).edit(&Edits::from_iter([(deep, edit)])).unwrap().id(), new);
     }
 }

@@ -5,9 +5,13 @@ use super::model::{Documents, Leaf};
 use super::raw::{blob, child, cut, edge, folder, leaf, nodes, opener_names, part, parts, tree};
 use super::state::{State, key};
 use crate::object::{Error as ObjectError, Id, Memory, Mode, TreeId};
-use crate::tree::{Edit, Error, Range, Tree};
+use crate::tree::{Edit, Edits, Error, Key, Range, Tree};
 
 const ABSENT: TreeId = TreeId(Id::from_bytes([7; 32]));
+
+fn edits(list: impl IntoIterator<Item = (Key, Edit)>) -> Edits {
+    list.into_iter().collect()
+}
 
 fn is_format<T>(result: &Result<T, Error>) -> bool {
     matches!(result, Err(Error::Format { .. }))
@@ -69,9 +73,9 @@ fn a_listing_ends_with_its_first_error() {
     assert_eq!(changes.next().unwrap().unwrap().key, key("a"));
     assert!(missing(changes.next().unwrap().unwrap_err()) && changes.next().is_none());
     assert!(missing(at.get(&key("b")).unwrap_err()));
-    assert!(missing(at.edit(vec![(key("b/c"), Edit::Remove)]).unwrap_err()));
+    assert!(missing(at.edit(&edits([(key("b/c"), Edit::Remove)])).unwrap_err()));
     assert!(at.get(&key("c")).unwrap().is_some(), "what is missing elsewhere does not matter");
-    assert!(at.edit(vec![(key("b"), Edit::RemoveFolder)]).is_ok());
+    assert!(at.edit(&edits([(key("b"), Edit::RemoveFolder)])).is_ok());
 }
 
 #[test]
@@ -94,7 +98,7 @@ fn foreign_trees_are_refused() {
         if case < 3 {
             let above = Tree::new(objects, tree(objects, vec![child("f", root)]));
             for text in ["f", "f/z"] {
-                assert!(is_format(&above.edit(vec![(key(text), Edit::Put(content.into()))])), "{case} {text}");
+                assert!(is_format(&above.edit(&edits([(key(text), Edit::Put(content.into()))]))), "{case} {text}");
             }
         }
     }
@@ -105,8 +109,8 @@ fn parts_of_many_heights_are_not_edited() {
     let objects = &Memory::new();
     let all = nodes(opener_names().into_iter().map(|name| (name, leaf(objects))));
     let put = |id, text: &str| {
-        let edits = vec![(key(text), Edit::Put(blob(objects, b"x").into())), (key("!"), Edit::Remove)];
-        Tree::new(objects, id).edit(edits).map(|tree| tree.id())
+        let edits = edits([(key(text), Edit::Put(blob(objects, b"x").into())), (key("!"), Edit::Remove)]);
+        Tree::new(objects, id).edit(&edits).map(|tree| tree.id())
     };
     let mut groups = cut(all, |place, _| place % 40 == 0);
     let last = groups.pop().unwrap();
@@ -131,8 +135,8 @@ fn later_edits_replace_earlier_ones() {
     let [one, two] = [b"1", b"2"].map(|content| Edit::Put(blob(objects, content).into()));
     let empty = Tree::new(objects, tree(objects, vec![]));
     let texts = |edits: &[(&str, Edit)]| {
-        let start = empty.edit(vec![(key("a"), one), (key("a/b"), one), (key("a/b/c"), one)]).unwrap();
-        let edited = start.edit(edits.iter().map(|&(text, edit)| (key(text), edit)).collect()).unwrap();
+        let start = empty.edit(&self::edits([(key("a"), one), (key("a/b"), one), (key("a/b/c"), one)])).unwrap();
+        let edited = start.edit(&edits.iter().map(|&(text, edit)| (key(text), edit)).collect()).unwrap();
         let documents = edited.documents(Range::default()).unwrap().map(Result::unwrap);
         documents.map(|(key, document)| (key.text().into_owned(), Edit::Put(document))).collect::<Vec<_>>()
     };

@@ -9,5 +9,7 @@ mod names;
 mod properties;
 mod raw;
 mod regrouped;
+mod scan;
+mod sizes;
 mod state;
 mod vectors;

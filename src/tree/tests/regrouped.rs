@@ -75,7 +75,7 @@ proptest! {
         let document = Edit::Put(BlobId(objects.put(Kind::Blob, b"leaf").unwrap()).into());
         let edit = |name: &Vec<u8>| (Key::from_path(&format!("{}/", std::str::from_utf8(name).unwrap())).unwrap(), document);
         let empty = TreeId(objects.put(Kind::Tree, b"").unwrap());
-        let right = Tree::new(objects, empty).edit(names.iter().map(edit).collect()).unwrap().id();
+        let right = Tree::new(objects, empty).edit(&names.iter().map(edit).collect()).unwrap().id();
         let mut grouped = nodes(names.into_iter().map(|name| (name, child)));
         for (grouping, level) in groupings.iter().zip(1..) {
             grouped = group(objects, grouped, level, grouping);

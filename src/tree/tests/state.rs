@@ -55,7 +55,7 @@ impl State {
             Step::RemoveFolder => Edit::RemoveFolder,
         };
         let edits = batch.iter().map(|(text, step)| (key(text), edit(step))).collect();
-        self.root = self.tree().edit(edits).unwrap().id();
+        self.root = self.tree().edit(&edits).unwrap().id();
         for (folder, _) in batch.iter().filter(|(_, step)| matches!(step, Step::RemoveFolder)) {
             self.documents.retain(|key, _| !model::is_below(key, folder));
         }

@@ -137,19 +137,42 @@ fn a_commit_a_line() {
 }
 
 #[test]
+fn lines_that_are_there_are_waited_for_together_and_one_alone_is_answered() {
+    let sandbox = Sandbox::with_database();
+    let lines: String = (0..300).map(|n| format!("{{\"key\":\"n/{n}\",\"value\":{n}}}\n")).collect();
+    sandbox.write("lines", &lines);
+    assert_eq!(sandbox.isodb(["apply", "--each", "lines"]).ok().lines().len(), 300);
+    assert_eq!(sandbox.git(["rev-list", "--count", "HEAD"]).ok().line(), "300");
+    let log = || std::fs::read_to_string(sandbox.db().join("logs/HEAD")).unwrap();
+    assert_eq!(log().lines().count(), 1, "{}", log());
+    // The next line comes only when this one's id has been read; an empty line is nothing to wait for.
+    let ids = sandbox.bash(
+        "coproc isodb apply --each; for n in 1 2 3; do
+            printf '{\"key\":\"k\",\"value\":%s}\\n\\n{\"key\"' $n >&${COPROC[1]}
+            read -r id <&${COPROC[0]}; echo $id
+            printf ':\"l\",\"value\":%s}\\n' $n >&${COPROC[1]}
+            read -r id <&${COPROC[0]}; echo $id
+        done",
+    );
+    assert_eq!(ids.ok().lines().len(), 6);
+    assert_eq!(log().lines().count(), 7);
+    sandbox.check_with_git();
+}
+
+#[test]
 fn a_bad_line_among_commits() {
-    for every in ["1", "2", "10"] {
+    for every in [&[][..], &["--sync-every=1"], &["--sync-every=2"], &["--sync-every=10"]] {
         let sandbox = Sandbox::with_database();
-        let args = ["apply", "--each", "--sync-every", every];
+        let args = [&["apply", "--each"], every].concat();
         let lines = "{\"key\":\"a\",\"value\":1}\n{\"key\":\"b\",\"value\":1}\n{\"key\":\"c\",\"value\":1}\nx\n{\"key\":\"d\",\"value\":1}\n";
-        let ran = sandbox.isodb_with_input(args, lines).status(2);
+        let ran = sandbox.isodb_with_input(&args, lines).status(2);
         assert_eq!(ran.lines().len(), 3);
         let stderr = sentence(ran, "line 4: it is not a JSON object").stderr();
         assert!(stderr.contains("hint: the lines before it are stored"), "{stderr}");
         assert_eq!(sandbox.isodb(["ls"]).ok().lines(), ["a", "b", "c"]);
         let lines =
             "{\"key\":\"e\",\"value\":1}\n{\"key\":\"a\",\"value\":1,\"if\":\"none\"}\n{\"key\":\"f\",\"value\":1}\n";
-        let ran = sandbox.isodb_with_input(args, lines).status(3);
+        let ran = sandbox.isodb_with_input(&args, lines).status(3);
         assert_eq!(ran.lines().len(), 1);
         sentence(ran, "line 2: \"a\" holds");
         assert_eq!(sandbox.isodb(["ls"]).ok().lines(), ["a", "b", "c", "e"]);

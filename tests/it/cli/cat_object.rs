@@ -6,6 +6,8 @@ use crate::support::Sandbox;
 /// A database with objects of every kind, some of git's making.
 fn filled() -> Sandbox {
     let sandbox = Sandbox::with_database();
+    // Loose, until git packs them.
+    sandbox.isodb(["config", "core.unpackLimit", "1000"]).ok();
     let lines: String =
         (0..150).map(|n| format!("{{\"key\":\"f/é{n}\",\"text\":\"{}\\n\"}}\n", "x".repeat(n))).collect();
     sandbox.isodb_with_input(["apply", "--no-sync"], lines).ok();

@@ -6,6 +6,8 @@ use crate::support::{Sandbox, run};
 
 fn filled() -> Sandbox {
     let sandbox = Sandbox::with_database();
+    // Each object in a file of its own, to damage it alone.
+    sandbox.isodb(["config", "core.unpackLimit", "1000"]).ok();
     let lines: String = (0..100).map(|n| format!("{{\"key\":\"f/{n}\",\"value\":{n}}}\n")).collect();
     sandbox.isodb_with_input(["apply", "--no-sync"], lines).ok();
     sandbox.isodb_with_input(["put", "a"], "1").ok();

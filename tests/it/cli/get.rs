@@ -97,8 +97,10 @@ fn a_batch_answers_before_the_next_question() {
     let mut command = sandbox.isodb_command(["get", "--batch"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    stdin.write_all(b"a").unwrap();
     for _ in 0..3 {
-        stdin.write_all(b"a/b\n").unwrap();
+        // The start of the next question may be there already.
+        stdin.write_all(b"/b\na").unwrap();
         let mut lines = [String::new(), String::new(), String::new()];
         for line in &mut lines {
             stdout.read_line(line).unwrap();
@@ -107,6 +109,33 @@ fn a_batch_answers_before_the_next_question() {
     }
     drop(stdin);
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_long_batch_is_answered_in_order() {
+    let sandbox = Sandbox::with_database();
+    let content = |i: usize| if i == 1000 { "x".repeat(40_000) } else { format!("document {i}") };
+    let lines: String = (0..3000).map(|i| format!("{{\"key\":\"f/{i}\",\"text\":\"{}\"}}\n", content(i))).collect();
+    sandbox.isodb_with_input(["apply"], lines).ok();
+    let all: Vec<usize> = (0..3500).map(|i| i * 7919 % 3500).collect();
+    let keys: String = all.iter().map(|i| format!("f/{i}\n")).collect();
+    let plain = sandbox.isodb_with_input(["get", "--batch"], &keys).ok().lines();
+    let json = sandbox.isodb_with_input(["get", "--batch", "--json"], &keys).ok().lines();
+    let mut plain = plain.iter();
+    for (i, line) in all.iter().zip(&json) {
+        let head = plain.next().unwrap();
+        if *i >= 3000 {
+            assert_eq!((head, line), (&format!("missing f/{i}"), &format!(r#"{{"key":"f/{i}","missing":true}}"#)));
+            continue;
+        }
+        assert!(head.ends_with(&format!(" {} f/{i}", content(*i).len())), "{head}");
+        assert_eq!(plain.next().unwrap(), &content(*i));
+        assert!(line.starts_with(&format!(r#"{{"key":"f/{i}","id":""#)) && line.ends_with("\"}"), "{line}");
+    }
+    assert!(plain.next().is_none() && json.len() == all.len());
+    // What comes before a wrong question is answered.
+    let ran = sandbox.isodb_with_input(["get", "--batch", "--json"], "f/1\n\"f\nf/2\n").status(2);
+    assert_eq!(ran.lines().len(), 1);
 }
 
 #[test]

@@ -119,6 +119,11 @@ fn large_folders_keep_their_order() {
     sandbox.isodb_with_input(["apply"], lines).ok();
     keys.sort_by_key(|key| format!("{key}/"));
     assert_eq!(ls(&sandbox, &["f"]), keys);
+    assert_eq!(ls(&sandbox, &["-r"]), keys);
+    assert_eq!(ls(&sandbox, &["-r", "--limit", "700"]), keys[..700]);
+    assert_eq!(ls(&sandbox, &["-r", "--count", "--limit", "700"]), ["700"]);
+    assert_eq!(ls(&sandbox, &["-r", "--count"]), ["1000"]);
+    assert_eq!(ls(&sandbox, &["-rl"]).iter().filter(|line| line.contains(" 1 f/")).count(), 1000);
     assert_eq!(ls(&sandbox, &["--from", "f/5", "--to", "f/6"]).len(), 111);
     sandbox.check_with_git();
 }

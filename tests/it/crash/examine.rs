@@ -115,7 +115,7 @@ impl Examiner {
         let mut files = disk.files();
         if self.is_coarse {
             let is_temporary =
-                |path: &Path| path.starts_with(root.join("isodb/tmp")) || path.to_string_lossy().contains("/tmp_obj_");
+                |path: &Path| path.starts_with(root.join("isodb/tmp")) || path.to_string_lossy().contains("/tmp_");
             files.retain(|(path, _)| !is_temporary(path));
         }
         (files, allowed.is_acked, allowed.promised.is_some()).hash(&mut hasher);

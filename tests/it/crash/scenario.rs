@@ -33,6 +33,8 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario { name: "a put of a known content", prepare: some, run: |disk| put_one(disk, "animals/clara", b"cow") },
     Scenario { name: "a put of nothing new", prepare: some, run: |disk| put_one(disk, "animals/bella", b"cow") },
     Scenario { name: "apply of 20", prepare: some, run: |disk| apply(disk, 20) },
+    Scenario { name: "apply of 20 into a pack", prepare: packing, run: |disk| apply(disk, 20) },
+    Scenario { name: "commits into a pack", prepare: packing, run: series },
     Scenario { name: "rm", prepare: some, run: rm },
     Scenario { name: "restore", prepare: some, run: restore },
     Scenario { name: "commit_on", prepare: some, run: commit_on },
@@ -61,7 +63,7 @@ pub(super) const BESIDE_GIT: Scenario =
     Scenario { name: "a put of what git has stored", prepare: unflushed_objects, run: same_put };
 
 /// Too many operations for every test.
-pub(super) const LARGE: Scenario = Scenario { name: "apply of 100", prepare: some, run: |disk| apply(disk, 100) };
+pub(super) const LARGE: Scenario = Scenario { name: "apply of 45", prepare: some, run: |disk| apply(disk, 45) };
 
 fn name(text: &str) -> RefName {
     RefName::full(text).unwrap()
@@ -88,6 +90,12 @@ fn some(disk: &FaultDisk) {
     for (key, content) in [("animals/bella", &b"cow"[..]), ("animals", b"all"), ("tools/fork", b"four\n")] {
         put(&db, key, content).unwrap();
     }
+}
+
+/// Where a few objects are enough for a pack.
+fn packing(disk: &FaultDisk) {
+    some(disk);
+    db(disk).unwrap().configure(|config| config.with("core.unpackLimit", "4").map(Some)).unwrap();
 }
 
 fn named(disk: &FaultDisk) {

@@ -32,9 +32,10 @@ pub(crate) struct Args {
     /// Make a commit of each line, and print an id for each
     #[arg(long, conflicts_with_all = ["on", "expect"])]
     each: bool,
-    /// With --each: wait for the disk only after every N lines; an id is printed when its commit is durable
-    #[arg(long, value_name = "N", requires = "each", default_value = "1", value_parser = at_least_one)]
-    sync_every: usize,
+    /// With --each: wait for the disk after every N lines, even if that means to wait for lines; an id is printed when
+    /// its commit is durable [default: the lines that are there, at most 1000]
+    #[arg(long, value_name = "N", requires = "each", value_parser = at_least_one)]
+    sync_every: Option<usize>,
     #[command(flatten)]
     commit: CommitArgs,
     #[command(flatten)]
@@ -43,6 +44,12 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// How much of the input is read at once.
+const BUFFER: usize = 1 << 18;
+/// Unless told otherwise, --each waits for the disk once for so many lines at most, and for so many bytes of contents.
+const LINES: usize = 1000;
+const BYTES: usize = 4 << 20;
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     match crate::args::number(text)? {
@@ -54,7 +61,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database_to_write(args.commit.sync)?;
     let source = Input::open(context, args.file.as_deref())?.source;
-    let mut lines = NdjsonReader::new(BufReader::with_capacity(1 << 16, source));
+    let mut lines = NdjsonReader::new(BufReader::with_capacity(BUFFER, source));
     let mut progress = Progress::new(context, "lines");
     if args.each {
         return each(context, &args, &db, &mut lines, &mut progress);
@@ -90,7 +97,8 @@ fn add(db: &Database, changes: &mut Changeset, line: NdjsonLine) -> Result<()> {
     Ok(())
 }
 
-/// A commit a line, so many at once as are waited for together.
+/// A commit a line, as many at once as are waited for together: the lines that are there. A line that comes alone is
+/// committed at once.
 fn each(
     context: &Context,
     args: &Args,
@@ -105,15 +113,25 @@ fn each(
         let mut batch: Vec<(Changeset, CommitInfo)> = Vec::new();
         let mut numbers = Vec::new();
         let mut failed = None;
-        while batch.len() < args.sync_every {
+        let mut is_last = false;
+        let mut bytes = 0;
+        while batch.len() < args.sync_every.unwrap_or(LINES) {
+            let has_enough = bytes >= BYTES || lines.is_waiting();
+            if args.sync_every.is_none() && has_enough && !batch.is_empty() {
+                break;
+            }
             let line = match lines.next_change() {
                 Ok(Some(line)) => line,
-                Ok(None) => break,
+                Ok(None) => {
+                    is_last = true;
+                    break;
+                }
                 Err(error) => {
                     failed = Some(error);
                     break;
                 }
             };
+            bytes += line.content.as_ref().map_or(0, Vec::len);
             progress.set(line.number, None);
             let verb = if line.content.is_some() { "put" } else { "rm" };
             let message = format!("{verb} {}", quoted(&line.key.text()));
@@ -123,7 +141,6 @@ fn each(
             add(db, &mut changes, line)?;
             batch.push((changes, info));
         }
-        let is_last = batch.len() < args.sync_every;
         let changes: Vec<_> = batch.iter().map(|(changes, info)| (changes, info)).collect();
         let series = db.commit_series(&target, Expect::Any, &changes)?;
         let print_all = |out: &mut Output| {

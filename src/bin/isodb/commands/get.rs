@@ -1,16 +1,18 @@
 //! `isodb get`: read documents.
 
+use std::io::Write;
+
 use anyhow::Result;
-use isodb::{Database, Error, Key, Reader, STREAM_FROM, Store, Tree};
+use isodb::{Database, Document, Error, Key, Store, Tree};
 use serde_json::json;
 
 use crate::args::ListArgs;
 use crate::complete;
 use crate::context::Context;
-use crate::document;
-use crate::error::{Failure, say};
+use crate::document::{self, Content};
+use crate::error::{Failure, OutputError, say};
 use crate::input::Records;
-use crate::output::Output;
+use crate::output::{Output, Style};
 
 /// Print documents, byte for byte
 ///
@@ -44,17 +46,23 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database()?;
     let tree = db.tree(super::tree_at(&db, args.at.as_deref())?);
     let mut out = Output::records(context, args.list);
-    let mut get = Get { db: &db, tree, out: &mut out, json: args.list.json };
+    let form = Form { db: &db, style: out.style(), json: args.list.json };
     if args.batch {
-        get.batch(args.list.null)?;
+        batch(&form, &tree, &mut out, args.list)?;
         return out.finish();
     }
     let keys = args.keys.iter().map(|text| super::key(text)).collect::<Result<Vec<_>>>()?;
     let mut missing = Vec::new();
     for key in keys {
-        match get.tree.get(&key)? {
-            Some(document) if args.list.json => document::print_json(&db, get.out, &key, document)?,
-            Some(document) => get.content(&mut document::open(&db, document.blob)?)?,
+        match tree.get(&key)? {
+            Some(document) => {
+                let content = Content::read(&db, document.blob)?;
+                if args.list.json {
+                    document::write_json(&db, out.writer(), &key, document.blob, content)?;
+                } else {
+                    content.copy_to(out.writer())?;
+                }
+            }
             None => missing.push(key),
         }
     }
@@ -66,63 +74,108 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     last.map_or(Ok(()), |key| Err(Error::NoDocument(key).into()))
 }
 
-struct Get<'a> {
+/// So many keys are looked up at once, if they are there already.
+const AT_ONCE: usize = 2048;
+
+/// The largest content that is read before its turn has come, in bytes: so much memory a key.
+const READ_AHEAD: u64 = 16 << 10;
+
+fn batch(form: &Form<'_>, tree: &Tree<'_, Store>, out: &mut Output, list: ListArgs) -> Result<()> {
+    let mut records = Records::new(list.null);
+    let mut has_more = true;
+    while has_more {
+        let mut questions = Vec::new();
+        let mut failed = Ok(());
+        while questions.len() < AT_ONCE && (questions.is_empty() || !records.is_waiting()) {
+            match records.next()?.map(|record| question(record, list)) {
+                Some(Ok(question)) => questions.push(question),
+                Some(Err(error)) => failed = Err(error),
+                None => has_more = false,
+            }
+            if failed.is_err() || !has_more {
+                break;
+            }
+        }
+        // What is no key names no document.
+        let keys: Vec<Key> = questions.iter().filter_map(|text| Key::from_bytes(text).ok()).collect();
+        let mut keyed = keys.iter().zip(tree.get_many(&keys, 0, |_, key, found| form.answer(key, found?))).peekable();
+        for text in &questions {
+            match keyed.next_if(|(key, _)| key.text().as_bytes() == text) {
+                None => out.bytes(&form.missing(&String::from_utf8_lossy(text))?)?,
+                Some((key, answer)) => match answer? {
+                    Answer::Ready(bytes) => out.bytes(&bytes)?,
+                    Answer::Later(document) => {
+                        let content = Content::read(form.db, document.blob)?;
+                        form.write(out.writer(), key, document, content)?;
+                    }
+                },
+            }
+        }
+        failed?;
+        if records.is_waiting() {
+            out.flush()?;
+        }
+    }
+    Ok(())
+}
+
+/// The key that a record asks for.
+fn question(record: &[u8], list: ListArgs) -> Result<Vec<u8>> {
+    if !list.json || list.null || record.first() != Some(&b'"') {
+        return Ok(record.to_vec());
+    }
+    let key = serde_json::from_slice::<String>(record)
+        .map_err(|_| Failure::usage(format!("not a key in JSON quoting: {}", String::from_utf8_lossy(record))))?;
+    Ok(key.into_bytes())
+}
+
+/// What is printed for one key of a batch.
+enum Answer {
+    /// These bytes.
+    Ready(Vec<u8>),
+    /// A document that is too large to be read before its turn has come.
+    Later(Document),
+}
+
+/// How answers of a batch are written.
+struct Form<'a> {
     db: &'a Database,
-    tree: Tree<'a, Store>,
-    out: &'a mut Output,
+    style: Style,
     json: bool,
 }
 
-impl Get<'_> {
-    /// Prints a content. What is small is checked before its first byte is printed.
-    fn content(&mut self, reader: &mut Reader) -> Result<()> {
-        if reader.size() > STREAM_FROM {
-            return self.out.body(reader);
+impl Form<'_> {
+    fn answer(&self, key: &Key, found: Option<Document>) -> Result<Answer> {
+        let Some(document) = found else { return Ok(Answer::Ready(self.missing(&key.text())?)) };
+        let reader = document::open(self.db, document.blob)?;
+        if reader.size() > READ_AHEAD {
+            return Ok(Answer::Later(document));
         }
-        let mut body = Vec::new();
-        reader.copy_to(&mut body)?;
-        self.out.bytes(&body)
+        let mut bytes = Vec::new();
+        self.write(&mut bytes, key, document, Content::of(reader)?)?;
+        Ok(Answer::Ready(bytes))
     }
 
-    fn batch(&mut self, null: bool) -> Result<()> {
-        let mut records = Records::new(null);
-        while let Some(record) = records.next()? {
-            if self.json && !null && record.first() == Some(&b'"') {
-                let key = serde_json::from_slice::<String>(record).map_err(|_| {
-                    Failure::usage(format!("not a key in JSON quoting: {}", String::from_utf8_lossy(record)))
-                })?;
-                self.answer(key.as_bytes())?;
-            } else {
-                self.answer(record)?;
-            }
-            if records.is_waiting() {
-                self.out.flush()?;
-            }
+    fn missing(&self, key: &str) -> Result<Vec<u8>> {
+        if self.json {
+            let mut line = serde_json::to_vec(&json!({"key": key, "missing": true}))?;
+            line.push(b'\n');
+            return Ok(line);
         }
-        Ok(())
+        let mut line = [b"missing ", self.style.key(key).as_bytes()].concat();
+        line.push(self.style.end());
+        Ok(line)
     }
 
-    fn answer(&mut self, bytes: &[u8]) -> Result<()> {
-        // What is no key names no document.
-        let found = match Key::from_bytes(bytes) {
-            Ok(key) => self.tree.get(&key)?.map(|document| (key, document)),
-            Err(_) => None,
-        };
-        let text = String::from_utf8_lossy(bytes);
-        match found {
-            Some((key, document)) if self.json => document::print_json(self.db, self.out, &key, document),
-            None if self.json => self.out.json(&json!({"key": text, "missing": true})),
-            None => {
-                let key = self.out.key(&text).into_owned();
-                self.out.record(&format!("missing {key}"))
-            }
-            Some((_, document)) => {
-                let mut reader = document::open(self.db, document.blob)?;
-                let key = self.out.key(&text).into_owned();
-                self.out.record(&format!("{} {} {key}", document.blob, reader.size()))?;
-                self.content(&mut reader)?;
-                self.out.record("")
-            }
+    fn write(&self, out: &mut impl Write, key: &Key, document: Document, content: Content) -> Result<()> {
+        if self.json {
+            return document::write_json(self.db, out, key, document.blob, content);
         }
+        let end = [self.style.end()];
+        let text = key.text();
+        write!(out, "{} {} {}", document.blob, content.size(), self.style.key(&text)).map_err(OutputError)?;
+        out.write_all(&end).map_err(OutputError)?;
+        content.copy_to(out)?;
+        Ok(out.write_all(&end).map_err(OutputError)?)
     }
 }

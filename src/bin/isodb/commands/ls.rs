@@ -1,13 +1,16 @@
 //! `isodb ls`: list documents.
 
+use std::io::Write;
+use std::ops::ControlFlow;
+
 use anyhow::Result;
-use isodb::{Database, Document, Error, Id, Range, TreeId};
-use serde_json::{Map, Value, json};
+use isodb::{Database, Document, Error, Id, Key, Range, TreeId};
+use serde_json::json;
 
 use crate::args::ListArgs;
 use crate::complete;
 use crate::context::Context;
-use crate::output::Output;
+use crate::output::{Output, Style};
 
 /// List a folder's children, or with -r all documents below it
 ///
@@ -50,11 +53,15 @@ pub(crate) struct Args {
     list: ListArgs,
 }
 
-/// One line of a listing.
+/// One record of a listing.
 struct Record {
     key: String,
-    document: Option<Document>,
-    folder: Option<TreeId>,
+    what: What,
+}
+
+enum What {
+    Document(Document),
+    Folder(TreeId),
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
@@ -64,100 +71,107 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     if let Some(key) = prefix.as_ref().filter(|_| !args.count) {
         tree.folder(Some(key))?.ok_or_else(|| Error::NothingBelow(key.clone()))?;
     }
+    let mut out = Output::records(context, args.list);
+    let form = Form { db: &db, style: out.style(), long: args.long, json: args.list.json, count: args.count };
+    let from = args.from.as_deref().map(super::key).transpose()?;
+    let to = args.to.as_deref().map(super::key).transpose()?;
     let limit = args.limit.unwrap_or(usize::MAX);
-    let mut list = Listing { db: &db, out: Output::records(context, args.list), long: args.long, json: args.list.json };
     let mut count = 0;
-    let mut give = |record: Record| -> Result<bool> {
-        if count == limit {
-            return Ok(false);
+    let mut give = |line: Vec<u8>| -> Result<ControlFlow<()>> {
+        if count < limit {
+            count += 1;
+            out.bytes(&line)?;
         }
-        count += 1;
-        if !args.count {
-            list.print(record)?;
-        }
-        Ok(true)
+        Ok(if count < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     };
-    if args.recursive || args.from.is_some() || args.to.is_some() {
-        let from = args.from.as_deref().map(super::key).transpose()?;
-        let to = args.to.as_deref().map(super::key).transpose()?;
-        for item in tree.documents(Range { prefix, from, to })? {
-            let (key, document) = item?;
-            if !give(Record { key: key.text().into_owned(), document: Some(document), folder: None })? {
-                break;
-            }
-        }
+    if limit == 0 {
+        // Nothing is looked for.
+    } else if args.recursive || from.is_some() || to.is_some() {
+        let line = |_: &_, key: Key, document| {
+            let line = form.line(&key.text(), &What::Document(document))?;
+            let held = line.len();
+            Ok((line, held))
+        };
+        tree.scan(Range { prefix, from, to }, 0, line, give)?;
     } else {
-        for child in tree.children(prefix.as_ref())? {
+        'children: for child in tree.children(prefix.as_ref())? {
             let child = child?;
             let key = prefix.as_ref().map_or(child.segment.clone(), |prefix| format!("{prefix}/{}", child.segment));
-            let folder = child.is_folder.then(|| Record { key: key.clone(), document: None, folder: Some(child.tree) });
-            let document = child.document.map(|_| Record { key, document: child.document, folder: None });
-            let mut more = true;
-            for record in document.into_iter().chain(folder) {
-                more = more && give(record)?;
-            }
-            if !more {
-                break;
+            let folder = child.is_folder.then(|| Record { key: key.clone(), what: What::Folder(child.tree) });
+            let document = child.document.map(|document| Record { key, what: What::Document(document) });
+            for Record { key, what } in document.into_iter().chain(folder) {
+                if give(form.line(&key, &what)?)?.is_break() {
+                    break 'children;
+                }
             }
         }
     }
     if args.count {
-        list.print_count(count)?;
+        if args.list.json { out.json(&json!({"count": count}))? } else { out.record(&count.to_string())? }
     }
-    list.out.finish()
+    out.finish()
 }
 
-struct Listing<'a> {
+/// How records are written.
+struct Form<'a> {
     db: &'a Database,
-    out: Output,
+    style: Style,
     long: bool,
     json: bool,
+    /// They are only counted.
+    count: bool,
 }
 
-impl Listing<'_> {
-    fn print(&mut self, record: Record) -> Result<()> {
-        let id: Option<Id> = record.document.map(|document| document.blob.0);
+impl Form<'_> {
+    /// A record with its end.
+    fn line(&self, key: &str, what: &What) -> Result<Vec<u8>> {
+        if self.count {
+            return Ok(Vec::new());
+        }
+        let mut line = Vec::with_capacity(key.len() + 1 + if self.long { 80 } else { 0 });
         if self.json {
-            let mut object = Map::new();
-            object.insert("key".into(), record.key.into());
-            match (id, record.folder) {
-                (Some(id), _) => {
-                    object.insert("id".into(), id.to_string().into());
-                    if self.long {
-                        object.insert("size".into(), self.size(id)?.into());
-                    }
-                    if record.document.is_some_and(|document| document.conflict.is_some()) {
-                        object.insert("conflict".into(), true.into());
-                    }
+            self.write_json(&mut line, key, what)?;
+            line.push(b'\n');
+            return Ok(line);
+        }
+        if self.long {
+            let (id, size) = match what {
+                What::Document(document) => (document.blob.0, self.size(document.blob.0)?.to_string()),
+                What::Folder(tree) => (tree.0, "-".to_owned()),
+            };
+            write!(line, "{} {} ", self.style.id(id), self.style.column(&size))?;
+        }
+        line.extend_from_slice(self.style.key(key).as_bytes());
+        if matches!(what, What::Folder(_)) {
+            line.push(b'/');
+        }
+        line.push(self.style.end());
+        Ok(line)
+    }
+
+    /// The members are in the order of their names.
+    fn write_json(&self, line: &mut Vec<u8>, key: &str, what: &What) -> Result<()> {
+        line.push(b'{');
+        match what {
+            What::Document(document) => {
+                if document.conflict.is_some() {
+                    line.extend_from_slice(b"\"conflict\":true,");
                 }
-                (None, _) => {
-                    object.insert("folder".into(), true.into());
-                }
+                write!(line, "\"id\":\"{}\",", document.blob)?;
             }
-            return self.out.json(&Value::Object(object));
+            What::Folder(_) => line.extend_from_slice(b"\"folder\":true,"),
         }
-        let slash = if record.folder.is_some() { "/" } else { "" };
-        let key = self.out.key(&record.key).into_owned() + slash;
-        if !self.long {
-            return self.out.record(&key);
+        line.extend_from_slice(b"\"key\":");
+        serde_json::to_writer(&mut *line, key)?;
+        if let (What::Document(document), true) = (what, self.long) {
+            write!(line, ",\"size\":{}", self.size(document.blob.0)?)?;
         }
-        match (id, record.folder) {
-            (Some(id), _) => {
-                let size = self.size(id)?;
-                let size = self.out.column(&size.to_string());
-                self.out.record(&format!("{} {size} {key}", self.out.id(id)))
-            }
-            (None, Some(folder)) => self.out.record(&format!("{} {} {key}", self.out.id(folder), self.out.column("-"))),
-            (None, None) => Ok(()),
-        }
+        line.push(b'}');
+        Ok(())
     }
 
     fn size(&self, id: Id) -> Result<u64> {
         let header = self.db.store().header(id)?;
         Ok(header.ok_or(isodb::ObjectError::Missing { id, kind: Some(isodb::Kind::Blob) })?.1)
-    }
-
-    fn print_count(&mut self, count: usize) -> Result<()> {
-        if self.json { self.out.json(&json!({"count": count})) } else { self.out.record(&count.to_string()) }
     }
 }

@@ -11,7 +11,8 @@ use crate::disk::{Disk, FaultDisk, OsDisk};
 use crate::object::{Error, Id, Kind, Object, hash};
 use crate::store::deflate::{compressor, deflate};
 use crate::store::pack::delta::DeltaIndex;
-use crate::store::pack::write::{Copied, Finished, PackWriter, sweep};
+use crate::store::pack::write::{Copied, Finished, PackWriter};
+use crate::store::temporary::sweep;
 use crate::store::tests::git::Git;
 use crate::store::tests::noise;
 
@@ -259,8 +260,8 @@ fn what_a_dead_writer_left_is_swept_and_a_living_ones_is_not() {
     let after = disk.fork();
     std::mem::forget(dead);
     let swept = |disk: &FaultDisk| {
-        let names: Vec<String> = disk.list(Path::new(TEMPORARY)).unwrap().into_iter().map(|entry| entry.name).collect();
-        sweep(disk, Path::new(PACKS), Path::new(TEMPORARY), &names)
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        sweep(disk, Path::new("/db/objects"), Path::new(TEMPORARY), long_ago).unwrap()
     };
     assert_eq!(swept(&disk), 0);
     assert_eq!(swept(&after), 4);

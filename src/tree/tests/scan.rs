@@ -1,0 +1,152 @@
+//! A scan gives what the plain walk gives, in its order, however many threads walk and wherever it ends.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::model::{Documents, Leaf};
+use super::raw::{child, leaf, tree};
+use super::state::{State, key};
+use crate::object::{BlobId, Id, Memory, TreeId};
+use crate::tree::{Document, Error, Key, Range, Tree};
+
+/// Documents in a flat folder, in many small ones, and in deep ones.
+fn state() -> State {
+    let flat = (0..3000).map(|i| format!("flat/{:04x}", (i as u16).wrapping_mul(40_503)));
+    let small = (0..3000).map(|i| format!("small/{}/{}/r", i / 3, i % 3));
+    let deep = (0..40).map(|i| format!("{}d{}", "deep/".repeat(i), "/x".repeat(i % 3)));
+    let own = ["flat", "small", "small/7", "small/7/1"].map(str::to_owned);
+    let keys = flat.chain(small).chain(deep).chain(own);
+    State::of(keys.map(|key| (key, Leaf::of(b"x"))).collect::<Documents>())
+}
+
+/// What a scan gives until `most` are given, and how it ends.
+fn scan(
+    tree: &Tree<'_, Memory>,
+    range: &Range,
+    threads: usize,
+    most: usize,
+) -> (Vec<(Key, Document)>, Result<(), Error>) {
+    let mut given = Vec::new();
+    let work = |_: &Memory, key: Key, document| Ok(((key, document), 100));
+    let result = tree.scan(range.clone(), threads, work, |item| {
+        given.push(item);
+        Ok(if given.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    });
+    (given, result)
+}
+
+#[test]
+fn all_ranges() {
+    let state = state();
+    let range = |range: [Option<&str>; 3]| {
+        let [prefix, from, to] = range.map(|text| text.map(key));
+        Range { prefix, from, to }
+    };
+    for bounds in [
+        [None, None, None],
+        [Some("flat"), None, None],
+        [Some("small"), Some("small/5"), Some("small/8/1")],
+        [None, Some("flat/8"), Some("small/5/1/r")],
+        [None, Some("flat/7"), Some("flat/75")],
+        [None, Some("zz"), None],
+        [Some("none"), None, None],
+    ] {
+        let expected = state.expected(bounds);
+        for (threads, most) in [(1, 10_000), (2, 10_000), (5, 10_000), (0, 10_000), (2, 1), (2, 201), (3, 1500)] {
+            let (given, result) = scan(&state.tree(), &range(bounds), threads, most);
+            assert!(result.is_ok());
+            assert_eq!(given.len(), expected.len().min(most), "{bounds:?} {threads}");
+            assert!(given.iter().eq(expected.iter().take(most)), "{bounds:?} {threads} {most}");
+        }
+    }
+}
+
+#[test]
+fn an_error_comes_at_its_place() {
+    let objects = &Memory::new();
+    let absent = TreeId(Id::from_bytes([7; 32]));
+    for place in [0, 5, 250, 700, 1999] {
+        let names = (0..2000).map(|i| (i, format!("{i:04}")));
+        let edges = names.map(|(i, name)| child(name, if i == place { absent } else { leaf(objects) })).collect();
+        let root = tree(objects, edges);
+        for threads in [1, 2, 4] {
+            let (given, result) = scan(&Tree::new(objects, root), &Range::default(), threads, usize::MAX);
+            assert!(given.len() == place && matches!(result, Err(Error::Object(_))), "{place} {threads}");
+        }
+        // What fails behind the end is not met.
+        let (given, result) = scan(&Tree::new(objects, root), &Range::default(), 3, place.max(1));
+        assert!(result.is_ok() == (place > 0) && given.len() == place);
+    }
+}
+
+#[test]
+fn the_errors_of_both_sides() {
+    let state = state();
+    let tree = state.tree();
+    let failure = || Error::Format { id: TreeId::EMPTY, reason: "no".into() };
+    let mut given = 0;
+    let work = |_: &Memory, key: Key, _| if &*key.text() == "small/500/1/r" { Err(failure()) } else { Ok(((), 0)) };
+    let count = |_| {
+        given += 1;
+        Ok(ControlFlow::Continue(()))
+    };
+    assert!(tree.scan(Range::default(), 2, work, count).is_err());
+    let before = state.expected([None, None, Some("small/500/1/r")]).len();
+    assert_eq!(given, before);
+    let mut left = 1000;
+    let refuse = |()| {
+        left -= 1;
+        if left == 0 { Err(failure()) } else { Ok(ControlFlow::Continue(())) }
+    };
+    assert!(tree.scan(Range::default(), 2, |_, _, _| Ok(((), 0)), refuse).is_err());
+    assert_eq!(left, 0);
+}
+
+#[test]
+#[should_panic = "in the midst"]
+fn a_panic_ends_it() {
+    let state = state();
+    let done = AtomicUsize::new(0);
+    let work = |_: &Memory, _, _| {
+        assert!(done.fetch_add(1, Ordering::Relaxed) < 2000, "in the midst");
+        Ok::<_, Error>(((), 0))
+    };
+    let _ = state.tree().scan(Range::default(), 3, work, |()| Ok(ControlFlow::Continue(())));
+}
+
+/// What cannot be given yet is not found without end, and what is large goes through all the same.
+#[test]
+fn nobody_goes_far_ahead() {
+    let state = state();
+    let worked = AtomicUsize::new(0);
+    let mut given = 0;
+    let large = 8 << 20;
+    let work = |_: &Memory, _, _| {
+        worked.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, Error>(((), large))
+    };
+    let give = |()| {
+        given += 1;
+        let ahead = worked.load(Ordering::Relaxed) - given;
+        assert!(ahead < 20, "{ahead}");
+        Ok(ControlFlow::Continue(()))
+    };
+    state.tree().scan(Range { prefix: Some(key("flat")), ..Range::default() }, 3, work, give).unwrap();
+    assert_eq!(given, 3001);
+}
+
+#[test]
+fn many_keys_at_once() {
+    let state = state();
+    let tree = state.tree();
+    let keys: Vec<Key> = (0..2000).map(|i| key(&format!("small/{}/1/{}", i % 700, ["r", "s"][i % 2]))).collect();
+    for (threads, count) in [(0, 2000), (1, 2000), (3, 2000), (3, 129), (3, 10), (3, 0)] {
+        let answers = tree.get_many(&keys[..count], threads, |_, key, found| (key.clone(), found.unwrap()));
+        assert_eq!(answers.len(), count);
+        for (answer, key) in answers.iter().zip(&keys) {
+            assert_eq!((&answer.0, answer.1), (key, tree.get(key).unwrap()));
+        }
+        let there = answers.iter().filter(|(_, found)| *found == Some(BlobId(super::model::blob(b"x")).into()));
+        assert_eq!(there.count(), count.div_ceil(2));
+    }
+}

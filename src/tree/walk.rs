@@ -1,0 +1,187 @@
+//! Walking the documents of a range in the order of their keys. A walk can be stopped, and what is left of it be
+//! walked in pieces.
+
+use std::sync::Arc;
+
+use super::folder::{self, Edge, Folder};
+use super::key::text_len;
+use super::{Document, Error, Key, Result, Tree};
+use crate::object::{self, Objects, TreeId};
+
+/// Which documents a listing gives.
+#[derive(Clone, Debug, Default)]
+pub struct Range {
+    /// Only the document at this key and those below it.
+    pub prefix: Option<Key>,
+    /// Only from this key on.
+    pub from: Option<Key>,
+    /// Only before this key.
+    pub to: Option<Key>,
+}
+
+/// The documents of a range, in the order of their keys: an iterator that reads as it goes.
+pub struct Documents<'a, O: ?Sized> {
+    objects: &'a O,
+    range: Arc<Range>,
+    /// The folder to begin with, until it has been read: its path is in `path`.
+    start: Option<(TreeId, usize)>,
+    /// The path of the folder whose children are being walked or of one of them, with a slash behind each name.
+    path: String,
+    levels: Vec<Level>,
+}
+
+/// A folder's tree or one of its parts, on the way.
+struct Level {
+    id: TreeId,
+    tree: Arc<object::Tree>,
+    /// The place of the edge that comes next.
+    next: usize,
+    /// How long the folder's path is, and how long its key is as text, a slash behind it counted.
+    path_len: usize,
+    text_len: usize,
+}
+
+/// A piece of a walk: what is left of one folder's tree or of one part, with all below it.
+pub(super) struct Piece {
+    path: String,
+    level: Level,
+}
+
+impl<'a, O: Objects + ?Sized> Documents<'a, O> {
+    pub(super) fn open(tree: Tree<'a, O>, range: Range) -> Result<Self> {
+        let (path, text_len) = match &range.prefix {
+            Some(key) => (key.path().to_owned(), key.text().len() + 1),
+            None => (String::new(), 0),
+        };
+        let start = tree.folder(range.prefix.as_ref())?.map(|id| (id, text_len));
+        Ok(Documents { objects: tree.objects, range: Arc::new(range), start, path, levels: Vec::new() })
+    }
+
+    /// The documents of a piece of a walk.
+    pub(super) fn of_piece(objects: &'a O, range: Arc<Range>, piece: Piece) -> Self {
+        Documents { objects, range, start: None, path: piece.path, levels: vec![piece.level] }
+    }
+
+    /// What is left of a walk that has begun, in the order of keys.
+    pub(super) fn into_pieces(self) -> impl Iterator<Item = Piece> {
+        let Documents { path, levels, .. } = self;
+        let left = levels.into_iter().rev().filter(|level| !level.is_done());
+        left.map(move |level| Piece { path: path[..level.path_len].to_owned(), level })
+    }
+
+    /// The range that is walked.
+    pub(super) fn range(&self) -> Arc<Range> {
+        self.range.clone()
+    }
+
+    /// Whether a tree has just been walked to its end.
+    pub(super) fn is_between_trees(&self) -> bool {
+        self.levels.last().is_none_or(Level::is_done)
+    }
+
+    fn step(&mut self) -> Result<Option<(Key, Document)>> {
+        let mut folder = self.start.take();
+        loop {
+            if let Some((id, text_len)) = folder.take() {
+                if self.range.to.as_ref().is_some_and(|to| self.path.as_str() >= to.path()) {
+                    self.levels.clear();
+                    return Ok(None);
+                }
+                if let Some(document) = self.open_folder(id, text_len)? {
+                    if self.path.is_empty() {
+                        return Err(bad_name(id, b""));
+                    }
+                    return Ok(Some((Key::from_checked(self.path.clone()), document)));
+                }
+            }
+            let Some(level) = self.levels.last_mut() else { return Ok(None) };
+            let Some(entry) = level.tree.entry(level.next) else {
+                self.levels.pop();
+                continue;
+            };
+            level.next += 1;
+            let id = TreeId(entry.id);
+            match Edge::of(&entry) {
+                Edge::Child(name) => {
+                    self.path.truncate(level.path_len);
+                    let name = std::str::from_utf8(name).map_err(|_| bad_name(id, name))?;
+                    self.path.push_str(name);
+                    self.path.push('/');
+                    let len = text_len(name).map(|len| level.text_len + len + 1);
+                    let len = len.filter(|&len| len <= Key::MAX_LEN + 1);
+                    folder = Some((id, len.ok_or_else(|| bad_name(id, self.path.as_bytes()))?));
+                }
+                Edge::Part(_) => self.open_part(id)?,
+                Edge::Blob | Edge::Conflict => {}
+                Edge::Foreign => return Err(folder::foreign(level.id, entry.name)),
+            }
+        }
+    }
+
+    /// Reads the folder at `path`, goes on to its children, and answers its document if it is in the range.
+    fn open_folder(&mut self, id: TreeId, text_len: usize) -> Result<Option<Document>> {
+        let folder = Folder::load(self.objects, id)?;
+        let document = folder.document;
+        let mut first_child = None;
+        if let Some(from) = &self.range.from {
+            match from.path().strip_prefix(self.path.as_str()) {
+                Some("") => {}
+                Some(rest) => first_child = Some(rest.split('/').next().unwrap_or(rest).to_owned()),
+                None if self.path.as_str() < from.path() => return Ok(None),
+                None => {}
+            }
+        }
+        let in_range = first_child.is_none();
+        if !folder.is_leaf() {
+            self.levels.push(Level { id, tree: folder.tree, next: 0, path_len: self.path.len(), text_len });
+            if let Some(name) = first_child {
+                self.seek(name.as_bytes())?;
+            }
+        }
+        Ok(document.filter(|_| in_range))
+    }
+
+    /// Goes into a part of the folder that is being walked.
+    fn open_part(&mut self, id: TreeId) -> Result<()> {
+        let tree = self.objects.tree(id)?;
+        let Some(&Level { path_len, text_len, .. }) = self.levels.last() else { return Ok(()) };
+        self.levels.push(Level { id, tree, next: 0, path_len, text_len });
+        Ok(())
+    }
+
+    /// Goes to the first child of the last folder whose name is not less than this.
+    fn seek(&mut self, name: &[u8]) -> Result<()> {
+        while let Some(level) = self.levels.last_mut() {
+            let Some((at, part)) = folder::part_for(&level.tree, name) else {
+                level.next = level.tree.position(name, true).unwrap_or_else(|at| at);
+                return Ok(());
+            };
+            level.next = at + 1;
+            self.open_part(part)?;
+        }
+        Ok(())
+    }
+}
+
+impl Level {
+    fn is_done(&self) -> bool {
+        self.next >= self.tree.len()
+    }
+}
+
+impl<O: Objects + ?Sized> Iterator for Documents<'_, O> {
+    type Item = Result<(Key, Document)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.step();
+        if item.is_err() {
+            self.levels.clear();
+        }
+        item.transpose()
+    }
+}
+
+/// The error of a path that was met in trees and is no key's.
+pub(super) fn bad_name(id: TreeId, name: &[u8]) -> Error {
+    Error::Format { id, reason: format!("its path {:?} is not a key's", String::from_utf8_lossy(name)) }
+}
