@@ -58,7 +58,7 @@ impl Hold {
             let (gate, path) = (self.dir.join("objects.gate"), self.dir.join("objects.lock"));
             let passing = match self.disk.lock_shared(&gate, PATIENCE) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    self.disk.create_dir_all(&self.dir).map_err(io_error(&self.dir))?;
+                    self.make_dir()?;
                     self.disk.lock_shared(&gate, PATIENCE)
                 }
                 locked => locked,
@@ -69,6 +69,10 @@ impl Hold {
             self.is_held.store(true, Ordering::Release);
         }
         Ok(())
+    }
+
+    fn make_dir(&self) -> Result<()> {
+        self.disk.create_dir_all(&self.dir).map(drop).map_err(io_error(&self.dir))
     }
 
     /// Gives the share back.
@@ -83,6 +87,7 @@ impl Hold {
     /// Waits until no writer has a share; `None` when some writer kept its own for all of `patience`.
     pub(super) fn removal(&self, patience: Duration) -> Result<Option<Removal>> {
         let (gate, path) = (self.dir.join("objects.gate"), self.dir.join("objects.lock"));
+        self.make_dir()?;
         let start = Instant::now();
         loop {
             if let Some(shut) = self.try_until(&gate, Instant::now() + SHUT)?

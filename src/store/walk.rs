@@ -258,4 +258,4 @@ fn visit(entry: &ChangedEntry<'_>, seen: &mut dyn Seen) -> Result<bool> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

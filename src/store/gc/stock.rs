@@ -49,8 +49,6 @@ pub(super) struct Stocked {
     pub(super) is_kept: bool,
     /// When it was written, or last said to be in use.
     pub(super) modified: SystemTime,
-    /// The sizes of its files in bytes.
-    pub(super) bytes: u64,
     /// The content of its `.mtimes` file: then it holds what was unreachable when it was written.
     mtimes: Option<Bytes>,
     /// The places of the index in the order of the pack.
@@ -132,7 +130,6 @@ impl Stock {
                 first: 0,
                 is_kept: disk.stat(&pack.beside("keep")).is_ok(),
                 modified: stat.modified,
-                bytes: stat.len + pack.index().size(),
                 mtimes: cruft::read_mtimes(disk, pack)?,
                 by_offset: OnceLock::new(),
                 pack: pack.clone(),

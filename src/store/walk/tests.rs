@@ -8,10 +8,10 @@ use super::*;
 use crate::object::{Entry, Ident, Memory, encode_tree};
 
 /// Paths, each with the number of its content.
-type Files = BTreeMap<String, u8>;
+pub(in crate::store) type Files = BTreeMap<String, u8>;
 
 /// Stores a tree of files. A path that is also a folder's is left out.
-fn tree(objects: &Memory, files: &Files) -> TreeId {
+pub(in crate::store) fn tree(objects: &dyn Objects, files: &Files) -> TreeId {
     let mut folders: BTreeMap<String, Files> = BTreeMap::new();
     let mut entries = Vec::new();
     for (path, content) in files {
@@ -30,7 +30,7 @@ fn tree(objects: &Memory, files: &Files) -> TreeId {
     TreeId(objects.put(Kind::Tree, &encode_tree(&mut entries)).unwrap())
 }
 
-fn commit(objects: &Memory, tree: TreeId, parents: &[CommitId], time: i64) -> CommitId {
+pub(in crate::store) fn commit(objects: &dyn Objects, tree: TreeId, parents: &[CommitId], time: i64) -> CommitId {
     let who = Ident::parse(format!("A <a@b> {time} +0000").as_bytes()).unwrap();
     let commit = Commit {
         tree,
@@ -44,7 +44,7 @@ fn commit(objects: &Memory, tree: TreeId, parents: &[CommitId], time: i64) -> Co
 }
 
 /// Every path below a tree, folders too.
-fn paths(objects: &Memory, id: TreeId, prefix: &str, out: &mut BTreeMap<String, (Mode, Id)>) {
+fn paths(objects: &dyn Objects, id: TreeId, prefix: &str, out: &mut BTreeMap<String, (Mode, Id)>) {
     for entry in objects.tree(id).unwrap().iter() {
         let path = format!("{prefix}{}", std::str::from_utf8(entry.name).unwrap());
         // A folder's path ends in a slash, so that a file of the same name is another.
@@ -78,7 +78,7 @@ impl Seen for List {
 }
 
 /// All that can be reached, by a plain search.
-fn search(objects: &Memory, id: Id, found: &mut BTreeSet<Id>) {
+pub(in crate::store) fn search(objects: &dyn Objects, id: Id, found: &mut BTreeSet<Id>) {
     if !found.insert(id) {
         return;
     }
@@ -97,7 +97,7 @@ fn search(objects: &Memory, id: Id, found: &mut BTreeSet<Id>) {
 
 const STRICT: Bounds<'static> = Bounds { shallow: &[], is_lenient: false };
 
-fn files() -> impl Strategy<Value = Files> {
+pub(in crate::store) fn files() -> impl Strategy<Value = Files> {
     prop::collection::btree_map("[ab]{1,2}(/[ab]{1,2}){0,3}", 0u8..4, 0..12)
 }
 
