@@ -20,6 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// costs no more than the work.
 const DONE: &str = "gc.done";
 
+/// So many loose objects make upkeep worth while, unless gc.auto says otherwise.
+const LOOSE: u64 = 6700;
+/// So many packs do, unless gc.autoPackLimit says otherwise.
+const PACKS: u64 = 50;
+/// One in so many writes looks, since looking costs something too.
+const EVERY: u8 = 16;
+
 /// What a [`Database::gc`] is to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GcRequest {
@@ -58,6 +65,9 @@ impl Database {
             Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(GcOutcome::Busy),
             locked => locked.map_err(io_error(&path))?,
         };
+        if request.is_auto && !self.has_much_to_do()? {
+            return Ok(GcOutcome::Nothing);
+        }
         self.pack_refs()?;
         let done = own.join(DONE);
         if let Some(state) = self.state()?
@@ -66,10 +76,40 @@ impl Database {
             return Ok(GcOutcome::Nothing);
         }
         let has_index = self.has_index()?;
-        let options = GcOptions { prune_before: request.prune_before.filter(|_| !has_index), patience: PATIENCE };
+        let options = GcOptions {
+            prune_before: request.prune_before.filter(|_| !has_index),
+            patience: PATIENCE,
+            is_partial: request.is_auto,
+        };
         let report = self.store.gc(&|| self.roots(), &options, progress)?;
         self.note_done(&done)?;
         Ok(GcOutcome::Done(report))
+    }
+
+    /// Whether it is time for a gc, to be asked after a commit. Most commits' answer is no without a look.
+    pub fn is_gc_due(&self, commit: CommitId) -> Result<bool> {
+        Ok(commit.0.as_bytes()[31] % EVERY == 0 && self.has_much_to_do()?)
+    }
+
+    /// Whether there are many loose objects, by an estimate as git's, or many packs.
+    fn has_much_to_do(&self) -> Result<bool> {
+        let loose = self.config.get_number("gc.auto")?.unwrap_or(LOOSE);
+        if loose == 0 {
+            return Ok(false);
+        }
+        let objects = self.root.join("objects");
+        // Ids are spread evenly, so one directory of 256 stands for all.
+        let some = self.list(&objects.join("17"))?.iter().filter(|name| name.len() == 62).count() as u64;
+        if some * 256 > loose {
+            return Ok(true);
+        }
+        let limit = self.config.get_number("gc.autoPackLimit")?.unwrap_or(PACKS);
+        let names = self.list(&objects.join("pack"))?;
+        let is_counted = |name: &&String| {
+            let stem = name.strip_suffix(".idx");
+            stem.is_some_and(|stem| !names.contains(&format!("{stem}.keep")))
+        };
+        Ok(limit > 0 && names.iter().filter(is_counted).count() as u64 > limit)
     }
 
     /// Writes down what there is, and sweeps by the clock of the disk that was written to.

@@ -45,6 +45,8 @@ pub struct GcOptions {
     pub prune_before: Option<SystemTime>,
     /// For how long writers are waited for before what is no longer needed stays after all.
     pub patience: Duration,
+    /// Whether large packs stay as they are, so that little is written where little is new.
+    pub is_partial: bool,
 }
 
 /// What a gc did.
@@ -92,7 +94,10 @@ impl Store {
     ) -> Result<GcReport, E> {
         // What is held by this store itself would hold itself up.
         self.let_go();
-        let stock = Stock::take(self)?;
+        let mut stock = Stock::take(self)?;
+        if options.is_partial {
+            stock.keep_large();
+        }
         let mut report = GcReport { bytes_before: self.bytes()?, ..GcReport::default() };
         let mut marks = Marks::new(self, &stock);
         let given = roots()?;

@@ -147,6 +147,24 @@ impl Stock {
         Ok(Stock { packs, loose, first_loose: first })
     }
 
+    /// Keeps the packs that are so large that the others are worth less than half of them, and are worth less than half
+    /// of one another: what is new is written again and again, but only so often as it doubles.
+    pub(super) fn keep_large(&mut self) {
+        let mut total = self.loose.len() as u64;
+        // They are sorted by size, the largest first.
+        let others = self.packs.iter_mut().rev().filter(|pack| !pack.is_kept && !pack.is_cruft());
+        let mut others: Vec<&mut Stocked> = others.collect();
+        let sizes: Vec<u64> = others.iter().map(|pack| pack.pack.index().len().into()).collect();
+        let unequal = |at: &usize| sizes[*at] >= 2 * sizes[at - 1];
+        let mut first = (1..sizes.len()).rev().find(|at| !unequal(at)).map_or(0, |at| at + 1);
+        total += sizes[..first].iter().sum::<u64>();
+        while first < sizes.len() && sizes[first] < 2 * total {
+            total += sizes[first];
+            first += 1;
+        }
+        others[first..].iter_mut().for_each(|pack| pack.is_kept = true);
+    }
+
     /// One more than the greatest number.
     pub(super) fn len(&self) -> usize {
         self.first_loose as usize + self.loose.len()

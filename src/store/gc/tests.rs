@@ -13,7 +13,7 @@ use crate::disk::{Disk, FaultDisk, Survivors};
 use crate::object::{Objects, TreeId};
 use crate::store::walk::tests::{Files, commit, files, search, tree};
 
-const NEVER: GcOptions = GcOptions { prune_before: None, patience: Duration::ZERO };
+const NEVER: GcOptions = GcOptions { prune_before: None, patience: Duration::ZERO, is_partial: false };
 
 fn at(days: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(days * 86_400)
@@ -233,6 +233,34 @@ fn nothing_is_removed_while_a_writer_is_at_work() {
     assert_eq!((after.loose, after.packs), (before.loose, before.packs + 1));
     writer.discard();
     assert!(!run(&store, &commits[4..], &pruning(200)).unwrap().is_held_up);
+    assert_eq!(packs(&disk).len(), 1);
+}
+
+#[test]
+fn a_partial_run_leaves_large_packs_alone() {
+    let disk = empty_disk();
+    let store = store_on(&disk);
+    let partial = GcOptions { is_partial: true, ..pruning(200) };
+    let (mut tip, mut largest) = (None, String::new());
+    for round in 0..12 {
+        // First a large folder, then many small ones, each in a pack of its own.
+        store.set_unpack_limit(0);
+        let documents = if round == 0 { 0..300 } else { 300 + 8 * round..308 + 8 * round };
+        let next = commit(&store, folder(&store, documents), tip.as_slice(), round as i64);
+        tip = Some(next);
+        store.flush(&[]).unwrap();
+        store.discard();
+        run(&store, &[next.0], &partial).unwrap();
+        if round == 0 {
+            largest = packs(&disk)[0].clone();
+        }
+        assert!(packs(&disk).len() <= 6, "round {round}");
+        assert!(packs(&disk).contains(&largest), "round {round}");
+        assert_whole(&store_on(&disk), &[next.0], "partial");
+    }
+    let before = packs(&disk).len();
+    assert!(before > 1, "some were worth half of the next");
+    run(&store, &[tip.unwrap().0], &NEVER).unwrap();
     assert_eq!(packs(&disk).len(), 1);
 }
 

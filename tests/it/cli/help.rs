@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::Sandbox;
 
 /// The commands in the order of the help's groups.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "init",
     "config",
     "put",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 20] = [
     "ls-tree",
     "rev-parse",
     "count-objects",
+    "gc",
     "fsck",
     "completions",
 ];

@@ -8,6 +8,7 @@ mod diff;
 mod discovery;
 mod errors;
 mod fsck;
+mod gc;
 mod get;
 mod help;
 mod identity;

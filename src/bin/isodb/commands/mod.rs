@@ -96,7 +96,9 @@ fn commit(
         Some(on) if !on.on.is_empty() => Ok(db.commit_on(&context.parents(db, &on.on)?, changes, &info)?),
         _ => {
             let expect = context.expect(db, args.expect.as_deref())?;
-            Ok(db.commit(&context.target(args)?, expect, changes, &info)?)
+            let outcome = db.commit(&context.target(args)?, expect, changes, &info)?;
+            context.start_upkeep(db, outcome);
+            Ok(outcome)
         }
     }
 }
