@@ -52,8 +52,9 @@ mod store;
 mod tree;
 
 pub use database::{
-    Changeset, CommitInfo, Condition, Config, ConfigError, Database, Error, Found, FsckReport, History, HistoryEntry,
-    HistoryOptions, MAX_DOCUMENT, NdjsonLine, NdjsonReader, Outcome, Problem, Series, Severity, discover, init,
+    Changeset, CommitInfo, Condition, Config, ConfigError, Database, Error, Found, FsckReport, GcOutcome, GcRequest,
+    History, HistoryEntry, HistoryOptions, MAX_DOCUMENT, NdjsonLine, NdjsonReader, Outcome, Problem, Series, Severity,
+    discover, init,
 };
 pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,
@@ -66,7 +67,10 @@ pub use object::{
 pub use refs::{
     Error as RefError, Expect, LogEntry, NameError, Prepared, RefEdit, RefName, RefValue, Reflog, Refs, WriteLock,
 };
-pub use store::{IN_MEMORY_LIMIT, Reader, Received, STREAM_FROM, Store, Usage, hash_stream};
+pub use store::{
+    ChangedEntry, GcOptions, GcProgress, GcReport, GcStage, IN_MEMORY_LIMIT, Reader, Received, Roots, STREAM_FROM,
+    Store, Usage, changed_entries, hash_stream,
+};
 pub use tree::{
     Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Edits, Error as TreeError, Finding,
     FolderCheck, FolderChecker, Key, KeyError, Range, Role, Tree,

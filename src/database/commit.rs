@@ -72,6 +72,8 @@ impl Database {
     }
 
     fn try_series(&self, name: &RefName, expect: Expect, changes: &[(&Changeset, &CommitInfo)]) -> Result<Series> {
+        // Until the ref has moved, nothing may go that the commits are built on.
+        self.store.hold()?;
         let start = Instant::now();
         let mut pause = Duration::from_millis(1);
         loop {
@@ -135,13 +137,13 @@ impl Database {
     /// Makes one commit on these parents, in their order, without touching a ref. The documents are the first
     /// parent's, changed. With one parent and no change the answer is that parent.
     pub fn commit_on(&self, parents: &[CommitId], changes: &Changeset, info: &CommitInfo) -> Result<Outcome> {
-        let result = (|| match self.build(parents, changes, info)? {
+        let result = self.store.hold().map_err(Into::into).and_then(|()| match self.build(parents, changes, info)? {
             Some(id) => {
                 self.store.flush(&[])?;
                 Ok(Outcome { head: Some(id), is_new: true })
             }
             None => Ok(Outcome { head: parents.first().copied(), is_new: false }),
-        })();
+        });
         self.store.discard();
         result
     }

@@ -14,6 +14,7 @@ mod graph;
 mod history;
 mod init;
 mod lineage;
+mod maintain;
 mod ndjson;
 mod revision;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use error::Error;
 pub use fsck::{FsckReport, Problem, Severity};
 pub use history::{Entry as HistoryEntry, History, HistoryOptions};
 pub use init::{Found, discover, init};
+pub use maintain::{GcOutcome, GcRequest};
 pub use ndjson::{NdjsonLine, NdjsonReader};
 
 use error::{Result, io_error};
@@ -155,8 +157,16 @@ impl Database {
     /// # Errors
     /// [`crate::RefError::Mismatch`] when it is elsewhere; an error of kind when a branch would not lead to a commit.
     pub fn set_ref(&self, name: &RefName, new: Option<Id>, expect: Expect, who: &Ident, message: &str) -> Result<()> {
+        let result = self.try_set_ref(name, new, expect, who, message);
+        self.store.let_go();
+        result
+    }
+
+    fn try_set_ref(&self, name: &RefName, new: Option<Id>, expect: Expect, who: &Ident, message: &str) -> Result<()> {
         let (name, _) = self.refs.resolve(name)?;
         if let Some(id) = new {
+            // What was found must still be there when the ref has moved.
+            self.store.hold()?;
             let kind = self.kind_of(id)?;
             if (name.is_branch() || name == RefName::head()) && kind != Kind::Commit {
                 return Err(crate::object::Error::WrongKind { id, expected: Kind::Commit, found: kind }.into());

@@ -8,7 +8,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     model: Model,
-    locks: BTreeSet<PathBuf>,
+    /// How many hold a lock; `None` where one holder has it whole.
+    locks: BTreeMap<PathBuf, Option<usize>>,
     operations: u64,
     cut_at: Option<u64>,
     is_cut: bool,
@@ -183,6 +184,39 @@ impl FaultDisk {
     fn state(&self) -> MutexGuard<'_, State> {
         // A test that panicked elsewhere left no half-done change: every change is made after the last check.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a lock when `taken` answers, for who holds it now, who does then.
+    fn take_lock(
+        &self,
+        path: &Path,
+        patience: Duration,
+        taken: impl Fn(Option<Option<usize>>) -> Option<Option<usize>>,
+    ) -> io::Result<Box<dyn Lock>> {
+        let (mut state, path) = (self.powered()?, clean(path));
+        match state.model.check_new(&path) {
+            Ok(()) => {
+                // Making the file is not counted, but a disk that is full has no room for it.
+                let now = state.operations;
+                if let Some(Failure { kind, .. }) = state.failure.filter(|f| f.lasting && now >= f.from) {
+                    return Err(kind.into());
+                }
+                state.model.new_file(path.clone());
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                state.model.file(&path)?;
+            }
+            Err(error) => return Err(error),
+        }
+        let is_kept = |state: &mut State| !state.is_cut && taken(state.locks.get(&path).copied()).is_none();
+        let (mut state, _) =
+            self.shared.unlocked.wait_timeout_while(state, patience, is_kept).unwrap_or_else(PoisonError::into_inner);
+        if state.is_cut {
+            return Err(power_cut());
+        }
+        let Some(held) = taken(state.locks.get(&path).copied()) else { return Err(ErrorKind::TimedOut.into()) };
+        state.locks.insert(path.clone(), held);
+        Ok(Box::new(FaultLock { disk: self.clone(), path }))
     }
 
     /// The state of a disk that has power.
@@ -345,33 +379,15 @@ impl Disk for FaultDisk {
     }
 
     fn lock(&self, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
-        let (mut state, path) = (self.powered()?, clean(path));
-        match state.model.check_new(&path) {
-            Ok(()) => {
-                // Making the file is not counted, but a disk that is full has no room for it.
-                let now = state.operations;
-                if let Some(Failure { kind, .. }) = state.failure.filter(|f| f.lasting && now >= f.from) {
-                    return Err(kind.into());
-                }
-                state.model.new_file(path.clone());
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                state.model.file(&path)?;
-            }
-            Err(error) => return Err(error),
-        }
-        let (mut state, _) = self
-            .shared
-            .unlocked
-            .wait_timeout_while(state, patience, |state| !state.is_cut && state.locks.contains(&path))
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.is_cut {
-            return Err(power_cut());
-        }
-        if !state.locks.insert(path.clone()) {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        Ok(Box::new(FaultLock { disk: self.clone(), path }))
+        self.take_lock(path, patience, |held| held.is_none().then_some(None))
+    }
+
+    fn lock_shared(&self, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
+        self.take_lock(path, patience, |held| match held {
+            None => Some(Some(1)),
+            Some(None) => None,
+            Some(Some(holders)) => Some(Some(holders + 1)),
+        })
     }
 
     fn mark(&self, path: &Path) -> io::Result<()> {
@@ -435,7 +451,12 @@ impl Lock for FaultLock {}
 
 impl Drop for FaultLock {
     fn drop(&mut self) {
-        self.disk.state().locks.remove(&self.path);
+        let mut state = self.disk.state();
+        match state.locks.get_mut(&self.path) {
+            Some(Some(holders)) if *holders > 1 => *holders -= 1,
+            _ => drop(state.locks.remove(&self.path)),
+        }
+        drop(state);
         self.disk.shared.unlocked.notify_all();
     }
 }

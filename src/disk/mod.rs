@@ -157,6 +157,10 @@ pub trait Disk: Debug + Send + Sync {
     /// `TimedOut` when another process kept it. The lock is the system's own: it ends with its holder.
     fn lock(&self, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>>;
 
+    /// Takes a share of the lock that this file stands for: any number of holders can have one at once, but none while
+    /// [`Disk::lock`] has it whole, and the other way round. Else as [`Disk::lock`].
+    fn lock_shared(&self, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>>;
+
     /// Makes a mark: a name that keeps every other program from making a file of that name, atomically, and that
     /// [`Disk::is_mark`] knows again. `AlreadyExists` when the path names something.
     ///

@@ -155,14 +155,11 @@ impl Disk for OsDisk {
     }
 
     fn lock(&self, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
-        // The file is never truncated nor removed: who removed it would let two holders lock two files of one name.
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(OsLock { file })),
-            Err(TryLockError::Error(error)) => Err(error),
-            Err(TryLockError::WouldBlock) if patience.is_zero() => Err(timed_out(path)),
-            Err(TryLockError::WouldBlock) => wait_for_lock(file, path, patience),
-        }
+        take_lock(path, Share::Whole, patience)
+    }
+
+    fn lock_shared(&self, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
+        take_lock(path, Share::Part, patience)
     }
 
     fn mark(&self, path: &Path) -> io::Result<()> {
@@ -261,13 +258,47 @@ fn timed_out(path: &Path) -> io::Error {
     io::Error::new(ErrorKind::TimedOut, format!("{} is locked by another process", path.display()))
 }
 
+/// How much of a lock is taken.
+#[derive(Clone, Copy)]
+enum Share {
+    Whole,
+    Part,
+}
+
+impl Share {
+    fn try_lock(self, file: &File) -> Result<(), TryLockError> {
+        match self {
+            Share::Whole => file.try_lock(),
+            Share::Part => file.try_lock_shared(),
+        }
+    }
+
+    fn lock(self, file: &File) -> io::Result<()> {
+        match self {
+            Share::Whole => file.lock(),
+            Share::Part => file.lock_shared(),
+        }
+    }
+}
+
+fn take_lock(path: &Path, share: Share, patience: Duration) -> io::Result<Box<dyn Lock>> {
+    // The file is never truncated nor removed: who removed it would let two holders lock two files of one name.
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    match share.try_lock(&file) {
+        Ok(()) => Ok(Box::new(OsLock { file })),
+        Err(TryLockError::Error(error)) => Err(error),
+        Err(TryLockError::WouldBlock) if patience.is_zero() => Err(timed_out(path)),
+        Err(TryLockError::WouldBlock) => wait_for_lock(file, share, path, patience),
+    }
+}
+
 /// Waits for a lock that is held. The system's waiting lock knows no time-out, so a thread of its own waits; if it gets
 /// the lock too late, nobody takes it over and it is freed again.
-fn wait_for_lock(file: File, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
+fn wait_for_lock(file: File, share: Share, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
     let (hand_over, locked) = mpsc::channel();
     thread::Builder::new().name("isodb-lock".into()).spawn(move || {
         let answer = loop {
-            match file.lock() {
+            match share.lock(&file) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 done => break done,
             }

@@ -225,6 +225,19 @@ fn locks(disk: &dyn Disk, dir: &Path) {
         drop(held);
         waiting.join().unwrap().unwrap();
     });
+
+    let shares = [(); 2].map(|()| disk.lock_shared(&path, Duration::from_secs(60)).unwrap());
+    for share in shares {
+        assert_eq!(kind(disk.lock(&path, Duration::ZERO)), ErrorKind::TimedOut);
+        drop(share);
+    }
+    let whole = disk.lock(&path, Duration::ZERO).unwrap();
+    assert_eq!(kind(disk.lock_shared(&path, Duration::ZERO)), ErrorKind::TimedOut);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| disk.lock_shared(&path, Duration::from_secs(60)).map(drop));
+        drop(whole);
+        waiting.join().unwrap().unwrap();
+    });
     assert_eq!(names(disk, dir), ["lock", "other"], "lock files stay");
 }
 

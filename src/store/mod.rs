@@ -7,7 +7,9 @@
 mod alternates;
 mod cache;
 mod deflate;
+mod gc;
 mod graph;
+mod hold;
 mod loose;
 pub(crate) mod pack;
 mod pending;
@@ -16,6 +18,7 @@ mod stream;
 mod temporary;
 #[cfg(test)]
 pub(crate) mod tests;
+mod walk;
 mod window;
 
 use std::io::{self, Read};
@@ -26,14 +29,17 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crate::disk::{Access, Disk, FileKind};
 use crate::object::{Error, Hasher, Id, IdHasher, Kind, Object, Objects, Prefix, Tree, TreeId, hash};
 
+pub use gc::{GcOptions, GcProgress, GcReport, GcStage, Roots};
 pub use pack::receive::Received;
 pub use source::Usage;
 pub use stream::Reader;
+pub use walk::{ChangedEntry, changed_entries};
 
 use cache::Cache;
 pub(crate) use graph::{
     CommitGraph, Filter, FilterPath, Filters, GraphCommit, MAX_FILTER_PATHS, MAX_TIME, NO_GENERATION, parents_first,
 };
+use hold::Hold;
 use pack::Bases;
 use pack::receive::Dirs;
 use pack::set::FromPack;
@@ -64,6 +70,7 @@ pub struct Store {
     /// Where new files are written before they get their names.
     temporary: PathBuf,
     pending: Mutex<Pending>,
+    hold: Hold,
     /// Whether anything is pending: readers need no lock while nothing is.
     is_pending: AtomicBool,
     own: Source,
@@ -84,6 +91,7 @@ impl Store {
         let bases = Arc::new(Bases::new(BASES));
         Store {
             pending: Mutex::new(Pending::new(disk.clone(), &root.join("objects"), temporary)),
+            hold: Hold::new(disk.clone(), temporary.parent().unwrap_or(root)),
             is_pending: AtomicBool::new(false),
             own: Source::new(disk.clone(), &root.join("objects"), bases.clone()),
             borrowed: OnceLock::new(),
@@ -229,6 +237,7 @@ impl Store {
     /// # Errors
     /// When the source fails, or does not give exactly `size` bytes.
     pub fn put_stream(&self, kind: Kind, size: u64, source: &mut dyn Read) -> Result<Id> {
+        self.hold.take()?;
         let (number, path) = self.pending(Pending::next_file)?;
         let put = stream::write(&*self.disk, &path, kind, size, source).and_then(|id| Ok((id, self.reuse(id)?)));
         let is_kept = matches!(put, Ok((id, false)) if self.pending(|pending| pending.add_file(id, number)));
@@ -310,9 +319,23 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets all that was put since the last flush.
+    /// Keeps every object that is stored now from being removed, until [`Store::discard`] or the store's end. A put does
+    /// so too; who moves a ref to what is stored already calls this before looking for it.
+    pub fn hold(&self) -> Result<()> {
+        self.hold.take()
+    }
+
+    /// Ends [`Store::hold`], unless something is put and not flushed yet.
+    pub fn let_go(&self) {
+        if self.pending(|pending| pending.is_idle()) {
+            self.hold.release();
+        }
+    }
+
+    /// Forgets all that was put since the last flush, and lets go of what is stored.
     pub fn discard(&self) {
         self.pending(Pending::discard);
+        self.hold.release();
     }
 
     /// Whether an object is stored already and can be relied on: then the next flush makes it durable, and it counts
@@ -385,6 +408,19 @@ impl Store {
         Ok(strange)
     }
 
+    /// The name of the one pack that holds all objects; `None` where there are more packs, loose objects or none.
+    pub(crate) fn only_pack(&self) -> Result<Option<String>> {
+        let mut loose = Vec::new();
+        self.own.all_loose_ids(&mut loose)?;
+        self.own.packs().rescan()?;
+        let listed = self.own.packs().listed()?;
+        let name = |pack: &std::sync::Arc<pack::Pack>| Some(pack.stem().file_name()?.to_str()?.to_owned());
+        Ok(match &listed.packs[..] {
+            [pack] if loose.is_empty() && listed.broken.is_empty() => name(pack),
+            _ => None,
+        })
+    }
+
     /// Removes temporary files that have not been written to since `before`, and at once those of writers that are
     /// known to be dead. Answers how many.
     pub fn sweep(&self, before: std::time::SystemTime) -> Result<usize> {
@@ -432,6 +468,7 @@ impl Objects for Store {
     }
 
     fn put_after(&self, kind: Kind, body: &[u8], predecessor: Option<Id>) -> Result<Id> {
+        self.hold.take()?;
         let id = hash(kind, body);
         if self.holds_pending(id) {
             return Ok(id);

@@ -111,6 +111,11 @@ impl Pending {
         self.waiting.is_empty() && self.files.is_empty() && self.pack.is_none()
     }
 
+    /// Whether nothing waits for a flush.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_empty() && self.reused.is_empty() && self.reused_packs.is_empty()
+    }
+
     /// What is known of the loose objects, when so much was put that it goes into a pack.
     pub(super) fn listing(&mut self) -> Option<&mut Listing> {
         self.pack.as_ref().map(|_| &mut self.listing)

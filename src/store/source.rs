@@ -126,9 +126,7 @@ impl Source {
 
     /// Adds the ids of all objects, in no order; some perhaps twice.
     pub(super) fn ids(&self, out: &mut Vec<Id>) -> Result<()> {
-        for byte in 0..=255u8 {
-            self.loose_ids(byte, out)?;
-        }
+        self.all_loose_ids(out)?;
         self.packs.rescan()?;
         for pack in &self.packs.listed()?.packs {
             let index = pack.index();
@@ -148,6 +146,11 @@ impl Source {
             out.extend(pack.index().with_prefix(prefix));
         }
         Ok(())
+    }
+
+    /// Adds the ids of all loose objects, in no order.
+    pub(super) fn all_loose_ids(&self, out: &mut Vec<Id>) -> Result<()> {
+        (0..=255u8).try_for_each(|byte| self.loose_ids(byte, out))
     }
 
     /// Adds the ids of the loose objects that start with a byte, in no order.

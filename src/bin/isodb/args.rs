@@ -121,6 +121,7 @@ pub(crate) enum Command {
     LsTree(ls_tree::Args),
     RevParse(rev_parse::Args),
     CountObjects(count_objects::Args),
+    Gc(gc::Args),
     Fsck(fsck::Args),
     Completions(completions::Args),
 }

@@ -1,13 +1,15 @@
 //! Environment, home, clock and terminal, turned into plain values: the one place that asks for them.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use isodb::{CommitId, CommitInfo, Config, Database, Disk, Expect, Ident, OsDisk, Person, RefName};
+use isodb::{CommitId, CommitInfo, Config, Database, Disk, Expect, Ident, OsDisk, Outcome, Person, RefName};
 
 use crate::args::{ColorChoice, CommitArgs, Global, SyncArgs};
 use crate::error::Failure;
@@ -18,6 +20,8 @@ pub(crate) struct Context {
     global: Global,
     /// The user's own configuration, once somebody has asked for a person: `apply --each` does so for every line.
     user: OnceLock<Config>,
+    /// The upkeep that was started last.
+    upkeep: RefCell<Option<Child>>,
 }
 
 /// A variable of the environment that is set and not empty.
@@ -32,7 +36,7 @@ fn raw_variable(name: &str) -> Option<OsString> {
 
 impl Context {
     pub(crate) fn new(global: Global) -> Context {
-        Context { global, user: OnceLock::new() }
+        Context { global, upkeep: RefCell::default(), user: OnceLock::new() }
     }
 
     /// Seconds since 1970; `SOURCE_DATE_EPOCH` where it is set.
@@ -110,6 +114,26 @@ impl Context {
             }
         };
         Ok(Database::open(disk, &root)?)
+    }
+
+    /// Starts a gc in the background if it is time for one, after a command has made a commit. It is not waited for, and
+    /// what keeps it from starting is no error of the command.
+    pub(crate) fn start_upkeep(&self, db: &Database, outcome: Outcome) {
+        let is_off = raw_variable("ISODB_GC_AUTO").is_some_and(|value| value == "0");
+        let Some(commit) = outcome.head.filter(|_| outcome.is_new && !is_off) else { return };
+        let mut running = self.upkeep.borrow_mut();
+        let is_running = running.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+        if is_running || !db.is_gc_due(commit).unwrap_or(false) {
+            return;
+        }
+        let Ok(program) = std::env::current_exe() else { return };
+        let mut command = Command::new(program);
+        command.arg("--db").arg(db.root()).args(["gc", "--auto", "--quiet"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Ctrl-C is meant for the command in front.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        *running = command.spawn().ok();
     }
 
     /// The directory that `--db` or else `$ISODB_DIR` names.

@@ -11,7 +11,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
     ("History", &["log", "show", "diff", "head", "restore"]),
     ("Names", &["ref"]),
     ("Objects", &["cat-object", "hash-object", "ls-tree", "rev-parse", "count-objects"]),
-    ("Upkeep", &["fsck", "completions"]),
+    ("Upkeep", &["gc", "fsck", "completions"]),
 ];
 
 const EXAMPLES: &str = "  isodb init                                      make a database here, in .isodb

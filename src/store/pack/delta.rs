@@ -129,6 +129,8 @@ pub(crate) struct DeltaIndex<'b> {
     /// By place: the one before it with the same hash.
     before: Vec<u32>,
     shift: u32,
+    /// The shortest run that is copied.
+    shortest: usize,
 }
 
 impl<'b> DeltaIndex<'b> {
@@ -146,12 +148,19 @@ impl<'b> DeltaIndex<'b> {
             heads: vec![NONE; 1 << bits],
             before: vec![NONE; places],
             shift: 64 - bits,
+            shortest: 4,
         };
         for place in 0..places {
             let slot = index.slot(&base[place * step..]);
             index.before[place] = std::mem::replace(&mut index.heads[slot], place as u32);
         }
         index
+    }
+
+    /// The same, copying no run below this length. The bytes of copies do not compress, and inserted text does: for a
+    /// delta that is compressed, a longer run must be copied to be worth it.
+    pub(crate) fn for_runs_of(self, shortest: usize) -> DeltaIndex<'b> {
+        DeltaIndex { shortest, ..self }
     }
 
     /// Where the hash of the next bytes leads; there are at least as many as the window has.
@@ -230,7 +239,7 @@ impl<'b> DeltaIndex<'b> {
             place = self.before[place as usize];
         }
         // A copy has two to five bytes, and one more for the insertion that it cuts in two.
-        (best.1 >= 4 && best.1 > copy_len(best.0, best.1) + 1).then_some(best)
+        (best.1 >= self.shortest && best.1 > copy_len(best.0, best.1) + 1).then_some(best)
     }
 }
 

@@ -200,6 +200,15 @@ impl Pack {
         Ok((header, stream))
     }
 
+    /// The checksum of the entry that lies between two offsets, which its index has as well.
+    pub(crate) fn crc(&self, offset: u64, end: u64) -> Result<u32, Failure> {
+        let range = usize::try_from(offset).ok().zip(usize::try_from(end).ok());
+        let bytes = range.and_then(|(offset, end)| self.data().ok()?.get(offset..end));
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes.ok_or(Flaw("an offset is beyond the pack"))?);
+        Ok(crc.sum())
+    }
+
     /// Where the entries end.
     pub(crate) fn end(&self) -> Result<u64, Failure> {
         Ok(self.size()? - CHECKSUM as u64)

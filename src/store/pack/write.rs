@@ -18,7 +18,7 @@ use super::table::Table;
 use super::{Flaw, delta};
 use crate::disk::Disk;
 use crate::object::{Error, Hasher, Id, Kind, Object};
-use crate::store::{Result, deflate, io_error, stream};
+use crate::store::{Reader, Result, deflate, io_error, stream};
 
 /// The pack's head: its name, the version, and how many objects there are, which is known at the end.
 const HEAD: [u8; 12] = *b"PACK\0\0\0\x02\0\0\0\0";
@@ -143,6 +143,28 @@ impl PackWriter {
                 Err(error) => Some(error),
             };
             Err(io::Error::other("an object could not be copied"))
+        };
+        let written = self.queue.append_by(number, kind, size, &mut write);
+        match failed {
+            Some(error) => Err(error),
+            None => written.map_err(|source| self.error(source)),
+        }
+    }
+
+    /// Adds a large object that is read piece by piece, and checked by who reads it.
+    pub(crate) fn add_stored(&mut self, id: Id, reader: &mut Reader) -> Result<()> {
+        let Some(number) = self.enter(id)? else { return Ok(()) };
+        let (kind, size) = (reader.kind(), reader.size());
+        let mut failed = None;
+        let mut write = |out: &mut dyn Write| -> io::Result<()> {
+            let mut zlib = ZlibEncoder::new(out, deflate::LEVEL);
+            match reader.copy_to(&mut zlib) {
+                Ok(()) => zlib.finish().map(drop),
+                Err(error) => {
+                    failed = Some(error);
+                    Err(io::Error::other("an object could not be copied"))
+                }
+            }
         };
         let written = self.queue.append_by(number, kind, size, &mut write);
         match failed {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::Sandbox;
 
 /// The commands in the order of the help's groups.
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "init",
     "config",
     "put",
@@ -26,6 +26,7 @@ const COMMANDS: [&str; 22] = [
     "ls-tree",
     "rev-parse",
     "count-objects",
+    "gc",
     "fsck",
     "completions",
 ];

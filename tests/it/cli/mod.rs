@@ -10,6 +10,7 @@ mod discovery;
 mod errors;
 mod export;
 mod fsck;
+mod gc;
 mod get;
 mod help;
 mod identity;

@@ -77,6 +77,9 @@ impl Disk for Counting {
     fn lock(&self, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
         self.disk.lock(path, patience)
     }
+    fn lock_shared(&self, path: &Path, patience: Duration) -> io::Result<Box<dyn Lock>> {
+        self.disk.lock_shared(path, patience)
+    }
     fn mark(&self, path: &Path) -> io::Result<()> {
         self.disk.mark(path)
     }

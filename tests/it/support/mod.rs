@@ -83,6 +83,7 @@ impl Sandbox {
             .env("HOME", self.path())
             .env("LC_ALL", "C.UTF-8")
             .env("SOURCE_DATE_EPOCH", NOW)
+            .env("ISODB_GC_AUTO", "0")
             .env("ISODB_AUTHOR_NAME", "Ann")
             .env("ISODB_AUTHOR_EMAIL", "ann@farm")
             .env("ISODB_COMMITTER_NAME", "Ann")

@@ -152,6 +152,9 @@ fn each(
             Err(error) if is_closed_pipe(&error) => out = None,
             printed => printed?,
         }
+        if let Some(last) = series.outcomes.last() {
+            context.start_upkeep(db, *last);
+        }
         if let Some(error) = series.failed {
             return Err(LineError { line: numbers[series.outcomes.len()], source: error }.into());
         }

@@ -8,6 +8,7 @@ pub(crate) mod count_objects;
 pub(crate) mod diff;
 pub(crate) mod export;
 pub(crate) mod fsck;
+pub(crate) mod gc;
 pub(crate) mod get;
 pub(crate) mod hash_object;
 pub(crate) mod head;
@@ -54,6 +55,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<()> {
         Command::LsTree(args) => ls_tree::run(context, args),
         Command::RevParse(args) => rev_parse::run(context, args),
         Command::CountObjects(args) => count_objects::run(context, args),
+        Command::Gc(args) => gc::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),
         Command::Completions(args) => completions::run(context, args),
     }
@@ -98,7 +100,9 @@ fn commit(
         Some(on) if !on.on.is_empty() => Ok(db.commit_on(&context.parents(db, &on.on)?, changes, &info)?),
         _ => {
             let expect = context.expect(db, args.expect.as_deref())?;
-            Ok(db.commit(&context.target(args)?, expect, changes, &info)?)
+            let outcome = db.commit(&context.target(args)?, expect, changes, &info)?;
+            context.start_upkeep(db, outcome);
+            Ok(outcome)
         }
     }
 }

@@ -1,0 +1,135 @@
+//! Which objects of the stock were reached, in which order, and which of them are versions of one another.
+
+use super::stock::{Bits, NONE, Spot, Stock};
+use crate::object::{Error, Id, IdSet, Kind, TreeId};
+use crate::store::walk::{Bounds, Seen, reachable};
+use crate::store::{Result, Store};
+
+/// The numbers of the objects that a walk reached, each kind in the order of the walk.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    pub(super) tags: Vec<u32>,
+    pub(super) commits: Vec<u32>,
+    pub(super) trees: Vec<u32>,
+    pub(super) blobs: Vec<u32>,
+}
+
+impl Order {
+    /// The lists in the order of a pack: what tells of history first, and the trees apart from the contents, so that
+    /// who lists keys or reads them through reads one stretch of the file.
+    pub(super) fn lists(&self) -> [(Kind, &[u32]); 4] {
+        [(Kind::Tag, &self.tags), (Kind::Commit, &self.commits), (Kind::Tree, &self.trees), (Kind::Blob, &self.blobs)]
+    }
+
+    /// All numbers, in that order.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.lists().into_iter().flat_map(|(_, list)| list.iter().copied())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lists().iter().map(|(_, list)| list.len()).sum()
+    }
+
+    fn list(&mut self, kind: Kind) -> &mut Vec<u32> {
+        match kind {
+            Kind::Tag => &mut self.tags,
+            Kind::Commit => &mut self.commits,
+            Kind::Tree => &mut self.trees,
+            Kind::Blob => &mut self.blobs,
+        }
+    }
+}
+
+/// What was reached so far.
+#[derive(Debug)]
+pub(super) struct Marks<'a> {
+    store: &'a Store,
+    stock: &'a Stock,
+    reached: Bits,
+    /// What was reached elsewhere: borrowed, or written since the stock was taken.
+    elsewhere: IdSet,
+    order: Order,
+    /// By number: the newer version of an object, reached before it.
+    newer: Vec<u32>,
+    is_lenient: bool,
+}
+
+impl<'a> Marks<'a> {
+    pub(super) fn new(store: &'a Store, stock: &'a Stock) -> Marks<'a> {
+        Marks {
+            store,
+            stock,
+            reached: Bits::new(stock.len()),
+            elsewhere: IdSet::default(),
+            order: Order::default(),
+            newer: vec![NONE; stock.len()],
+            is_lenient: false,
+        }
+    }
+
+    /// Reaches for all that these lead to and that was not reached before. A lenient walk passes over what is missing.
+    pub(super) fn walk(&mut self, roots: &[(Id, Kind)], bounds: &Bounds<'_>) -> Result<()> {
+        self.is_lenient = bounds.is_lenient;
+        reachable(self.store, roots, bounds, self)
+    }
+
+    /// Reaches for what these lead to; those that are themselves contents lead nowhere.
+    pub(super) fn walk_new(&mut self, ids: &[Id], bounds: &Bounds<'_>) -> Result<()> {
+        for &id in ids {
+            if self.has(id) {
+                continue;
+            }
+            if let Some((kind, _)) = self.store.header(id)?.filter(|(kind, _)| *kind != Kind::Blob) {
+                self.walk(&[(id, kind)], bounds)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was reached since this was last asked, without that which must stay where it is.
+    pub(super) fn take_order(&mut self) -> Order {
+        std::mem::take(&mut self.order)
+    }
+
+    /// By number: the newer version of an object. To be asked once.
+    pub(super) fn take_newer(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.newer)
+    }
+
+    /// Whether the object of a number was reached.
+    pub(super) fn is_reached(&self, number: u32) -> bool {
+        self.reached.has(number)
+    }
+}
+
+impl Seen for Marks<'_> {
+    fn has(&self, id: Id) -> bool {
+        match self.stock.number(id) {
+            Some(number) => self.reached.has(number),
+            None => self.elsewhere.contains(&id),
+        }
+    }
+
+    fn add(&mut self, id: Id, kind: Kind, newer: Option<Id>) -> Result<bool> {
+        let Some(number) = self.stock.number(id) else {
+            // git knows the empty tree without storing it.
+            if !self.elsewhere.contains(&id) && id != TreeId::EMPTY.0 && !self.store.contains(id)? {
+                return if self.is_lenient { Ok(false) } else { Err(Error::Missing { id, kind: Some(kind) }) };
+            }
+            return Ok(self.elsewhere.insert(id));
+        };
+        if !self.reached.add(number) {
+            return Ok(false);
+        }
+        if matches!(self.stock.spot(number), Spot::Packed(pack, _) if pack.is_kept) {
+            return Ok(true);
+        }
+        self.order.list(kind).push(number);
+        if let Some(newer) = newer.and_then(|newer| self.stock.number(newer))
+            && let Some(slot) = self.newer.get_mut(number as usize)
+        {
+            *slot = newer;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,154 @@
+//! How each object gets into the new pack: which deltas are taken over, which are tried, what is handled alone.
+//!
+//! All is decided before the first byte is written, so that the work can be shared out and the result depends on
+//! nothing but what is stored.
+
+use super::mark::Order;
+use super::stock::{Bits, NONE, Spot, Stock};
+use crate::object::{Id, Kind};
+use crate::store::pack::entry::EntryKind;
+use crate::store::pack::{Failure, Pack};
+use crate::store::{Result, STREAM_FROM, Store};
+
+/// So many deltas may stand between an object and its whole base: what reads one reads them all.
+const DEPTH: u8 = 50;
+/// The same for documents, of which single old versions are asked for.
+const BLOB_DEPTH: u8 = 20;
+/// So many objects are worked on at once, and so many bytes of bodies.
+const CHUNK: usize = 256;
+const CHUNK_BYTES: u64 = 1 << 20;
+
+/// A run of objects of one kind that one thread works on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chunk<'p> {
+    pub(super) kind: Kind,
+    pub(super) numbers: &'p [u32],
+}
+
+/// What is to be done with each object of an order.
+#[derive(Debug)]
+pub(super) struct Plan {
+    order: Order,
+    /// By number: the newer version that a delta is tried against.
+    newer: Vec<u32>,
+    /// Those whose deltas are taken over as they are.
+    reused: Bits,
+    /// Those that such deltas are based on. They stay whole if they are whole.
+    bases: Bits,
+    /// Those too large to be held in memory.
+    large: Bits,
+    /// For each kind, where chunks end.
+    ends: [Vec<usize>; 4],
+}
+
+/// What is known of an entry before it is read.
+struct Entry {
+    size: u64,
+    /// The base of the delta that it is stored as.
+    base: Option<Id>,
+}
+
+fn entry(store: &Store, stock: &Stock, number: u32) -> Result<Entry> {
+    match stock.spot(number) {
+        Spot::Loose(id) => Ok(Entry { size: store.header(id)?.map_or(0, |(_, size)| size), base: None }),
+        Spot::Packed(stocked, place) => {
+            let pack: &Pack = &stocked.pack;
+            let look = || -> Result<Entry, Failure> {
+                let offset = pack.offset(place)?;
+                let (header, _) = pack.entry(offset)?;
+                let base = match header.kind {
+                    EntryKind::Whole(_) => return Ok(Entry { size: header.size, base: None }),
+                    EntryKind::RefDelta(id) => Some(id),
+                    EntryKind::OfsDelta(base) => stocked.place_at(base)?.map(|place| pack.index().id(place)),
+                };
+                Ok(Entry { size: header.size, base })
+            };
+            look().map_err(|failure| failure.of(pack.index().id(place), pack))
+        }
+    }
+}
+
+impl Plan {
+    /// Plans a pack of these objects; `newer` tells, by number, the newer version of an object.
+    pub(super) fn new(store: &Store, stock: &Stock, order: Order, mut newer: Vec<u32>) -> Result<Plan> {
+        let (mut reused, mut bases, mut large) =
+            (Bits::new(stock.len()), Bits::new(stock.len()), Bits::new(stock.len()));
+        // By number: how deep an object will be, plus one; 0 for what is not in the pack, or comes later.
+        let mut depths = vec![0u8; stock.len()];
+        let mut ends: [Vec<usize>; 4] = Default::default();
+        for ((kind, numbers), ends) in order.lists().into_iter().zip(&mut ends) {
+            let limit = if kind == Kind::Blob { BLOB_DEPTH } else { DEPTH };
+            let (mut start, mut bytes) = (0, 0);
+            for (at, &number) in numbers.iter().enumerate() {
+                let Entry { mut size, base } = entry(store, stock, number)?;
+                let under = |base: u32| depths.get(base as usize).copied().filter(|&depth| depth > 0);
+                let base = base.and_then(|base| stock.number(base)).and_then(|base| Some((base, under(base)?)));
+                let slot = &mut newer[number as usize];
+                let mut depth = 1;
+                if let Some((base, above)) = base.filter(|&(_, above)| above <= DEPTH) {
+                    depth = above + 1;
+                    reused.add(number);
+                    bases.add(base);
+                    *slot = NONE;
+                } else if let Some(above) = under(*slot).filter(|&above| above <= limit) {
+                    depth = above + 1;
+                } else {
+                    *slot = NONE;
+                }
+                depths[number as usize] = depth;
+                if !reused.has(number)
+                    && let Spot::Packed(pack, place) = stock.spot(number)
+                {
+                    let look = || pack.pack.outline(pack.pack.offset(place)?);
+                    let id = pack.pack.index().id(place);
+                    size = size.max(look().map_err(|failure| failure.of(id, &pack.pack))?.size);
+                }
+                if size > STREAM_FROM {
+                    large.add(number);
+                    size = 0;
+                }
+                if at - start >= CHUNK || bytes + size > CHUNK_BYTES {
+                    ends.push(at);
+                    (start, bytes) = (at, 0);
+                }
+                bytes += size;
+            }
+            ends.push(numbers.len());
+        }
+        Ok(Plan { order, newer, reused, bases, large, ends })
+    }
+
+    /// How many objects there are.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// All objects, in the order in which they are to be written.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = Chunk<'_>> {
+        self.order.lists().into_iter().zip(&self.ends).flat_map(|((kind, numbers), ends)| {
+            let starts = std::iter::once(0).chain(ends.iter().copied());
+            let runs = starts.zip(ends).map(move |(start, &end)| Chunk { kind, numbers: &numbers[start..end] });
+            runs.filter(|chunk| !chunk.numbers.is_empty())
+        })
+    }
+
+    /// The newer version that a delta is to be tried against.
+    pub(super) fn newer(&self, number: u32) -> Option<u32> {
+        Some(self.newer[number as usize]).filter(|&newer| newer != NONE)
+    }
+
+    /// Whether the object's delta is taken over as it is.
+    pub(super) fn is_reused(&self, number: u32) -> bool {
+        self.reused.has(number)
+    }
+
+    /// Whether a delta that is taken over is based on the object.
+    pub(super) fn is_base(&self, number: u32) -> bool {
+        self.bases.has(number)
+    }
+
+    /// Whether the object is too large to be held in memory.
+    pub(super) fn is_large(&self, number: u32) -> bool {
+        self.large.has(number)
+    }
+}
