@@ -51,6 +51,9 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 /// Bodies above this size are streamed and never held in memory as a whole by isodb itself: 4 MiB.
 pub const STREAM_FROM: u64 = 4 << 20;
 
+/// Packed bodies above this size are streamed: making a reader costs more than inflating a small body.
+const STREAM_PACKED_FROM: u64 = 64 << 10;
+
 /// The largest object that [`Objects::get`] reads into memory: 256 MiB.
 pub const IN_MEMORY_LIMIT: u64 = 256 << 20;
 
@@ -171,10 +174,11 @@ impl Store {
         self.find(
             id,
             &|pack, offset| {
-                let path = pack.beside("pack");
                 Ok(match pack.stream(offset)? {
-                    Some((kind, size, stream)) => Reader::of_stream(Box::new(stream), (id, path), (kind, size)),
-                    None => Reader::of_object(pack.read(offset)?, id, path),
+                    Some((kind, size, stream)) if size > STREAM_PACKED_FROM => {
+                        Reader::of_stream(Box::new(stream), (id, pack.beside("pack")), (kind, size))
+                    }
+                    _ => Reader::of_object(pack.read(offset)?, id, PathBuf::new()),
                 })
             },
             &|path| self.open_file(id, path),

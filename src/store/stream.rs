@@ -9,13 +9,13 @@ use flate2::write::ZlibEncoder;
 
 use super::{Result, deflate, io_error, loose};
 use crate::disk::{Access, Disk};
-use crate::object::{Error, Hasher, Id, Kind, Object, decode_header, encode_header};
+use crate::object::{Error, Hasher, Id, Kind, Object, decode_header, encode_header, hash};
 
 /// How much is read or written at once.
 const PIECE: usize = 1 << 17;
 
-/// An object that is being read. Its hash is checked when its end is reached, not before: who must not act on damaged
-/// bytes reads to the end first.
+/// An object that is being read. The hash of a large one is checked when its end is reached, not before: who must not act
+/// on damaged bytes reads to the end first.
 pub struct Reader {
     id: Id,
     path: PathBuf,
@@ -86,8 +86,12 @@ impl Reader {
     /// [`Error::Damaged`] when the object is not what its id says; `out` has its bytes by then. An [`Error::Io`]
     /// with the path `(output)` when `out` fails.
     pub fn copy_to(&mut self, out: &mut dyn Write) -> Result<()> {
-        let damaged = |reason: &str| Error::Damaged { id: self.id, reason: reason.to_owned() };
         let to_output = || io_error(Path::new("(output)"));
+        if let Rest::Nothing = self.rest {
+            self.check_head()?;
+            return out.write_all(&std::mem::take(&mut self.head)).map_err(to_output());
+        }
+        let damaged = |reason: &str| Error::Damaged { id: self.id, reason: reason.to_owned() };
         let mut hasher = Hasher::new(self.kind, self.size);
         let mut left = self.size;
         let mut piece = std::mem::take(&mut self.head);
@@ -124,9 +128,21 @@ impl Reader {
         if self.size > limit {
             return Err(Error::TooLarge { id: Some(self.id), size: self.size, limit });
         }
+        if let Rest::Nothing = self.rest {
+            self.check_head()?;
+            return Ok(self.head);
+        }
         let mut body = Vec::new();
         self.copy_to(&mut body)?;
         Ok(body)
+    }
+
+    /// Checks a body that is in memory.
+    fn check_head(&self) -> Result<()> {
+        match hash(self.kind, &self.head) == self.id {
+            true => Ok(()),
+            false => Err(Error::Damaged { id: self.id, reason: "its hash is another".into() }),
+        }
     }
 }
 

@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 use crate::error::OutputError;
 use crate::output::to_output;
 
+/// The largest content that is read before its turn has come, in bytes: so much memory a document.
+pub(crate) const READ_AHEAD: u64 = 16 << 10;
+
 /// A document's content, to read.
 pub(crate) fn open(db: &Database, blob: BlobId) -> Result<Reader> {
     let reader = db.store().open(blob.0)?;
@@ -29,13 +32,11 @@ impl Content {
         Content::of(open(db, blob)?)
     }
 
-    pub(crate) fn of(mut reader: Reader) -> Result<Content> {
-        if reader.size() > STREAM_FROM {
-            return Ok(Content::Large(Box::new(reader)));
+    pub(crate) fn of(reader: Reader) -> Result<Content> {
+        match reader.size() > STREAM_FROM {
+            true => Ok(Content::Large(Box::new(reader))),
+            false => Ok(Content::Small(reader.into_body(STREAM_FROM)?)),
         }
-        let mut body = Vec::new();
-        reader.copy_to(&mut body)?;
-        Ok(Content::Small(body))
     }
 
     /// The content's size in bytes.
@@ -63,8 +64,12 @@ pub(crate) fn write_json(db: &Database, out: &mut impl Write, key: &Key, blob: B
 }
 
 /// Writes a document as a change that stores it.
-pub(crate) fn write_change(db: &Database, out: &mut impl Write, key: &str, blob: BlobId) -> Result<()> {
-    let content = Content::read(db, blob)?;
+pub(crate) fn write_change(
+    db: &Database,
+    out: &mut impl Write,
+    key: &str,
+    (blob, content): (BlobId, Content),
+) -> Result<()> {
     write_key(out, key)?;
     write_content(db, out, blob, content)
 }

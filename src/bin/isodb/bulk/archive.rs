@@ -3,7 +3,6 @@
 use std::io::{self, Read, Write};
 
 use anyhow::Result;
-use isodb::{BlobId, Database};
 use tar::{Archive, EntryType, Header};
 
 use super::importer::Importer;
@@ -147,8 +146,7 @@ impl Extension {
 }
 
 /// Writes a document as an entry. `time` is in seconds since 1970.
-pub(crate) fn write_entry(db: &Database, out: &mut impl Write, key: &str, blob: BlobId, time: u64) -> Result<()> {
-    let content = Content::read(db, blob)?;
+pub(crate) fn write_entry(out: &mut impl Write, key: &str, content: Content, time: u64) -> Result<()> {
     let size = content.size();
     let path = path_of(key);
     let mut records = Vec::new();

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use isodb::{BlobId, Database};
 
 use super::archive;
-use crate::document;
+use crate::document::{self, Content};
 use crate::error::{Failure, OutputError};
 
 /// How a document becomes a record. It depends on nothing else, so records can be made side by side.
@@ -22,11 +22,17 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// Writes a document's record. What is small is read and checked before its first byte is written.
-    pub(crate) fn write(self, db: &Database, out: &mut impl Write, key: &str, blob: BlobId) -> Result<()> {
+    /// Writes a document's record.
+    pub(crate) fn write(
+        self,
+        db: &Database,
+        out: &mut impl Write,
+        key: &str,
+        (blob, content): (BlobId, Content),
+    ) -> Result<()> {
         match self {
-            Form::Ndjson => document::write_change(db, out, key, blob),
-            Form::Tar(time) => archive::write_entry(db, out, key, blob, time),
+            Form::Ndjson => document::write_change(db, out, key, (blob, content)),
+            Form::Tar(time) => archive::write_entry(out, key, content, time),
         }
     }
 

@@ -1,17 +1,19 @@
 //! `isodb export`: many documents into one stream, or a directory.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::ValueEnum;
-use isodb::{CommitId, Database, Error, Key, Kind, Range, TreeId};
+use isodb::{BlobId, CommitId, Database, Document, Error, Key, Kind, Range, TreeId};
 
 use crate::bulk::exporter::{Form, Sink};
 use crate::bulk::files;
 use crate::complete;
 use crate::context::Context;
-use crate::error::{Failure, say};
+use crate::document::{self, Content, READ_AHEAD};
+use crate::error::{Failure, OutputError, say};
 use crate::progress::Progress;
 
 /// A longer line of NDJSON is not taken back.
@@ -100,7 +102,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         }
         (Format::Dir, Some(dir)) => {
             let mut writer = files::Writer::new(&dir, args.force)?;
-            export.each(|key, document| writer.write(&db, key, document.blob).map(|()| 0))?;
+            export.each(|key, document| writer.write(&db, key, document.blob))?;
         }
         (format, output) => {
             if format == Format::Tar && output.is_none() && std::io::stdout().is_terminal() {
@@ -110,9 +112,14 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
             }
             let form = if format == Format::Tar { Form::Tar(time) } else { Form::Ndjson };
             let written = Sink::open(output.as_deref()).and_then(|mut sink| {
-                export.each(|key, document| {
+                export.records(form, |record| {
                     let before = sink.bytes;
-                    form.write(&db, &mut sink, key, document.blob)?;
+                    match record {
+                        Record::Ready(bytes) => sink.write_all(&bytes).map_err(OutputError)?,
+                        Record::Later(key, blob) => {
+                            form.write(&db, &mut sink, &key, (blob, Content::read(&db, blob)?))?;
+                        }
+                    }
                     too_long += u64::from(format == Format::Ndjson && sink.bytes - before > LONGEST_LINE);
                     Ok(sink.bytes)
                 })?;
@@ -173,22 +180,63 @@ struct Export<'a> {
     conflicts: u64,
 }
 
+/// A document's record, as it is made on any thread.
+enum Record {
+    /// These bytes.
+    Ready(Vec<u8>),
+    /// That of a document which is too large to be read before its turn has come.
+    Later(String, BlobId),
+}
+
 impl Export<'_> {
-    /// Gives each document with the key that it is written under; `write` answers how many bytes there are so far.
-    fn each(&mut self, mut write: impl FnMut(&str, isodb::Document) -> Result<u64>) -> Result<()> {
-        let strip = self.stripped.as_ref().map_or(0, |prefix| prefix.text().len() + 1);
+    /// Gives each document with the key that it is written under.
+    fn each(&mut self, mut write: impl FnMut(&str, Document) -> Result<()>) -> Result<()> {
+        let strip = self.strip();
         for (count, item) in (1..).zip(self.db.tree(self.root).documents(self.range.clone())?) {
             let (key, document) = item?;
-            let text = key.text();
-            let Some(text) = text.get(strip..) else {
-                return Err(Failure::usage(format!("without the prefix the document {key:?} itself has no key"))
-                    .hint("export it without --strip")
-                    .into());
-            };
             self.conflicts += u64::from(document.conflict.is_some());
-            let bytes = write(text, document)?;
-            self.progress.set_bytes(count, bytes, None);
+            write(stripped(&key, &key.text(), strip)?, document)?;
+            self.progress.set(count, None);
         }
         Ok(())
     }
+
+    /// Gives the record of each document, made by all cores; `write` answers how many bytes there are so far.
+    fn records(&mut self, form: Form, mut write: impl FnMut(Record) -> Result<u64>) -> Result<()> {
+        let (db, strip) = (self.db, self.strip());
+        let make = |_: &_, key: Key, document: Document| -> Result<_> {
+            let text = key.text();
+            let text = stripped(&key, &text, strip)?;
+            let reader = document::open(db, document.blob)?;
+            let is_conflict = document.conflict.is_some();
+            if reader.size() > READ_AHEAD {
+                return Ok(((Record::Later(text.to_owned(), document.blob), is_conflict), text.len()));
+            }
+            let mut bytes = Vec::with_capacity(text.len() + reader.size() as usize + 24);
+            form.write(db, &mut bytes, text, (document.blob, Content::of(reader)?))?;
+            let held = bytes.len();
+            Ok(((Record::Ready(bytes), is_conflict), held))
+        };
+        let mut count = 0;
+        self.db.tree(self.root).scan(self.range.clone(), 0, make, |(record, is_conflict)| {
+            count += 1;
+            self.conflicts += u64::from(is_conflict);
+            let bytes = write(record)?;
+            self.progress.set_bytes(count, bytes, None);
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// How many bytes of each key are left out.
+    fn strip(&self) -> usize {
+        self.stripped.as_ref().map_or(0, |prefix| prefix.text().len() + 1)
+    }
+}
+
+fn stripped<'k>(key: &Key, text: &'k str, strip: usize) -> Result<&'k str> {
+    text.get(strip..).ok_or_else(|| {
+        Failure::usage(format!("without the prefix the document {key:?} itself has no key"))
+            .hint("export it without --strip")
+            .into()
+    })
 }

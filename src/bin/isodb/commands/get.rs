@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::args::ListArgs;
 use crate::complete;
 use crate::context::Context;
-use crate::document::{self, Content};
+use crate::document::{self, Content, READ_AHEAD};
 use crate::error::{Failure, OutputError, say};
 use crate::input::Records;
 use crate::output::{Output, Style};
@@ -76,9 +76,6 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
 
 /// So many keys are looked up at once, if they are there already.
 const AT_ONCE: usize = 2048;
-
-/// The largest content that is read before its turn has come, in bytes: so much memory a key.
-const READ_AHEAD: u64 = 16 << 10;
 
 fn batch(form: &Form<'_>, tree: &Tree<'_, Store>, out: &mut Output, list: ListArgs) -> Result<()> {
     let mut records = Records::new(list.null);
