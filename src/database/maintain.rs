@@ -88,7 +88,7 @@ impl Database {
 
     /// Whether it is time for a gc, to be asked after a commit. Most commits' answer is no without a look.
     pub fn is_gc_due(&self, commit: CommitId) -> Result<bool> {
-        Ok(commit.0.as_bytes()[31] % EVERY == 0 && self.has_much_to_do()?)
+        Ok(commit.0.as_bytes()[31].is_multiple_of(EVERY) && self.has_much_to_do()?)
     }
 
     /// Whether there are many loose objects, by an estimate as git's, or many packs.

@@ -85,12 +85,15 @@ impl Plan {
                 let base = base.and_then(|base| stock.number(base)).and_then(|base| Some((base, under(base)?)));
                 let slot = &mut newer[number as usize];
                 let mut depth = 1;
-                if let Some((base, above)) = base.filter(|&(_, above)| above <= DEPTH) {
+                let newer_above = under(*slot).filter(|&above| above <= limit);
+                // A delta against the newer version is smaller than one against a neighbour.
+                let is_best = |base: u32| base == *slot || newer_above.is_none();
+                if let Some((base, above)) = base.filter(|&(base, above)| above <= DEPTH && is_best(base)) {
                     depth = above + 1;
                     reused.add(number);
                     bases.add(base);
                     *slot = NONE;
-                } else if let Some(above) = under(*slot).filter(|&above| above <= limit) {
+                } else if let Some(above) = newer_above {
                     depth = above + 1;
                 } else {
                     *slot = NONE;
