@@ -21,9 +21,9 @@ fn run_at_once(sandbox: &Sandbox, script: &str) {
         fail() { echo "$*" >>failures; }
         each() { for p in $(seq "$1"); do "$2" & done; }
     "#;
-    sandbox.bash(&format!("{prelude}\n{script}\nwait")).ok();
+    let ran = sandbox.bash(&format!("{prelude}\n{script}\nwait")).ok();
     let failures = std::fs::read_to_string(sandbox.path().join("failures")).unwrap_or_default();
-    assert_eq!(failures, "", "somebody failed");
+    assert_eq!(failures, "", "somebody failed: {}", ran.stderr());
 }
 
 /// The lines of files that the loops wrote, one file a loop.

@@ -50,6 +50,8 @@ fn all_is_in_one_pack_and_git_is_content() {
     assert_eq!((&counted["packs"], &counted["in-pack"]), (&1.into(), &report["packed"]));
     assert_eq!(content(&sandbox), before);
     sandbox.check_with_git();
+    sandbox.git(["commit-graph", "verify"]).ok();
+    assert!(sandbox.db().join("objects/info/commit-graph").is_file());
     let packs = sandbox.bash("git --git-dir=.isodb verify-pack -v .isodb/objects/pack/*.idx").ok().text();
     let deltas = packs.lines().filter(|line| line.split_whitespace().count() == 7).count();
     assert!(deltas > 200, "like documents are differences: {deltas}");
