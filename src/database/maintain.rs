@@ -49,8 +49,8 @@ pub enum GcOutcome {
 }
 
 impl Database {
-    /// Packs all that refs, HEADs and reflogs lead to into one pack, packs the refs, removes what nothing leads to and
-    /// is old, and what processes that died have left.
+    /// Packs all that refs, HEADs and reflogs lead to into one pack, packs the refs, brings the commit-graph file up to
+    /// date, and removes what nothing leads to and is old, and what processes that died have left.
     ///
     /// What a git index or a file like FETCH_HEAD names is kept too; beside an index nothing unreachable is removed.
     /// Readers and writers go on meanwhile; writers wait for a moment at the end.
@@ -82,13 +82,17 @@ impl Database {
             is_partial: request.is_auto,
         };
         let report = self.store.gc(&|| self.roots(), &options, progress)?;
+        // git makes no such file of a history whose beginning is elsewhere.
+        if self.roots()?.shallow.is_empty() {
+            self.write_commit_graph(&self.heads()?)?;
+        }
         self.note_done(&done)?;
         Ok(GcOutcome::Done(report))
     }
 
     /// Whether it is time for a gc, to be asked after a commit. Most commits' answer is no without a look.
     pub fn is_gc_due(&self, commit: CommitId) -> Result<bool> {
-        Ok(commit.0.as_bytes()[31] % EVERY == 0 && self.has_much_to_do()?)
+        Ok(commit.0.as_bytes()[31].is_multiple_of(EVERY) && self.has_much_to_do()?)
     }
 
     /// Whether there are many loose objects, by an estimate as git's, or many packs.

@@ -412,19 +412,6 @@ impl Store {
         Ok(strange)
     }
 
-    /// The name of the one pack that holds all objects; `None` where there are more packs, loose objects or none.
-    pub(crate) fn only_pack(&self) -> Result<Option<String>> {
-        let mut loose = Vec::new();
-        self.own.all_loose_ids(&mut loose)?;
-        self.own.packs().rescan()?;
-        let listed = self.own.packs().listed()?;
-        let name = |pack: &std::sync::Arc<pack::Pack>| Some(pack.stem().file_name()?.to_str()?.to_owned());
-        Ok(match &listed.packs[..] {
-            [pack] if loose.is_empty() && listed.broken.is_empty() => name(pack),
-            _ => None,
-        })
-    }
-
     /// Removes temporary files that have not been written to since `before`, and at once those of writers that are
     /// known to be dead. Answers how many.
     pub fn sweep(&self, before: std::time::SystemTime) -> Result<usize> {

@@ -5,7 +5,7 @@
 //! durable before `flush` returns.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::temporary::{BESIDE, Stem, new_stem};
 use super::window::{Body, Window};
 use super::{Result, io_error, loose};
 use crate::disk::{Access, Disk};
-use crate::object::{Id, IdMap, Kind, Object};
+use crate::object::{Error, Id, IdMap, Kind, Object};
 
 /// Up to so many objects become loose files, unless the configuration says otherwise.
 pub(super) const UNPACK_LIMIT: usize = 100;
@@ -301,6 +301,25 @@ impl Pending {
         }
     }
 
+    /// The same, but paths in `movable` may be gone by now: git packs loose objects whenever it likes, flushes its pack,
+    /// and removes them and their directories.
+    fn sync_movable(&self, mut movable: Vec<PathBuf>, fixed: &[PathBuf]) -> Result<()> {
+        loop {
+            let synced = self.sync(&[movable.as_slice(), fixed].concat());
+            let before = movable.len();
+            if matches!(&synced, Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound) {
+                movable.retain(|path| self.disk.stat(path).is_ok());
+            }
+            if movable.len() == before {
+                return synced;
+            }
+            let packs = self.objects.join("pack");
+            if self.disk.stat(&packs).is_ok() && !movable.contains(&packs) {
+                movable.push(packs);
+            }
+        }
+    }
+
     /// Flushes; `written` tells at any time which temporary files of loose objects there are.
     fn try_flush(&mut self, beside: &[PathBuf], written: &mut Vec<(Id, PathBuf)>) -> Result<bool> {
         for (number, object) in self.waiting.iter().enumerate() {
@@ -312,11 +331,11 @@ impl Pending {
         self.count += self.waiting.len() as u64;
         written.extend(self.files.iter().map(|(&id, &number)| (id, self.path(number))));
         let pack = self.pack.take().map(PackWriter::finish).transpose()?;
-        let (mut contents, mut names) = self.take_reused();
-        contents.extend(written.iter().map(|(_, path)| path.clone()));
+        let (reused, mut names) = self.take_reused();
+        let mut contents: Vec<PathBuf> = written.iter().map(|(_, path)| path.clone()).collect();
         contents.extend(pack.iter().flat_map(Finished::files));
         contents.extend_from_slice(beside);
-        self.sync(&contents)?;
+        self.sync_movable(reused, &contents)?;
 
         let has_loose = !written.is_empty();
         // In the order of their directories, which are then looked up one after the other.
@@ -337,21 +356,14 @@ impl Pending {
         names.sort_unstable();
         names.dedup();
         self.clear();
-        self.sync(&names)?;
+        self.sync_movable(names, &[])?;
         Ok(is_packed)
     }
 
     /// Gives an object's file its name. What has the name already holds the same object, so that replacing it changes
     /// nothing for anybody; and ours is durable, which theirs may not be.
     fn rename(&self, temporary: &Path, path: &Path) -> Result<()> {
-        match self.disk.rename(temporary, path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                make_parent(&*self.disk, path)?;
-                self.disk.rename(temporary, path)
-            }
-            done => done,
-        }
-        .map_err(io_error(path))
+        in_its_dir(&*self.disk, path, &|| self.disk.rename(temporary, path))
     }
 
     /// Forgets what is in memory.
@@ -384,15 +396,21 @@ impl Drop for Pending {
 
 fn write(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<()> {
     let bytes = loose::encode(kind, body);
-    let write = || disk.write_new(path, &bytes, Access::ReadOnly);
-    match write() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            make_parent(disk, path)?;
-            write()
+    in_its_dir(disk, path, &|| disk.write_new(path, &bytes, Access::ReadOnly))
+}
+
+/// Does something at a path for which the directory is made if need be, and again if git finds it empty and removes it.
+fn in_its_dir(disk: &dyn Disk, path: &Path, act: &dyn Fn() -> io::Result<()>) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        match act() {
+            Err(error) if error.kind() == ErrorKind::NotFound && tries < 100 => {
+                tries += 1;
+                make_parent(disk, path)?;
+            }
+            done => return done.map_err(io_error(path)),
         }
-        done => done,
     }
-    .map_err(io_error(path))
 }
 
 /// Makes the directory that an object lies in.

@@ -21,9 +21,9 @@ fn run_at_once(sandbox: &Sandbox, script: &str) {
         fail() { echo "$*" >>failures; }
         each() { for p in $(seq "$1"); do "$2" & done; }
     "#;
-    sandbox.bash(&format!("{prelude}\n{script}\nwait")).ok();
+    let ran = sandbox.bash(&format!("{prelude}\n{script}\nwait")).ok();
     let failures = std::fs::read_to_string(sandbox.path().join("failures")).unwrap_or_default();
-    assert_eq!(failures, "", "somebody failed");
+    assert_eq!(failures, "", "somebody failed: {}", ran.stderr());
 }
 
 /// The lines of files that the loops wrote, one file a loop.
@@ -203,4 +203,75 @@ fn init_at_once_makes_one_database() {
     assert_eq!(sandbox.isodb(["ls", "--count"]).ok().line(), "8");
     assert_eq!(commits(&sandbox).len(), 8);
     sandbox.check_with_git();
+}
+
+/// Writers and readers beside a loop of `upkeep`; what was written is all there afterwards.
+fn upkeep_goes_beside_all(upkeep: &str) {
+    let Some(sandbox) = database() else { return };
+    sandbox.isodb_with_input(["put", "start"], "0").ok();
+    // What nothing leads to when gc looks is gone without a time of grace, as with git.
+    let on = if upkeep.contains("prune=now") { "" } else { "--on HEAD" };
+    run_at_once(
+        &sandbox,
+        &format!(
+            r#"
+        upkeep() {{
+            while [ ! -e done ]; do {upkeep} || fail "upkeep"; done
+        }}
+        writer() {{
+            for i in $(seq 40); do
+                isodb put "w$p/$i" <<<"$p $i" >>ids.$p || fail "put $p $i"
+                isodb put same <<<"$((i % 3))" >/dev/null || fail "put same $p $i"
+                # Nobody's until the ref is set.
+                new=$(isodb put "on/$p" {on} <<<"$((i % 2))") || fail "put on/$p $i"
+                isodb ref set "side/$p" "$new" || fail "ref set $p $i"
+            done
+            echo >ended.$p
+        }}
+        batcher() {{
+            for i in $(seq 5); do
+                for n in $(seq 150); do echo '{{"key":"b'$i'/'$n'","value":'$((n * i))'}}'; done |
+                    isodb apply >/dev/null || fail "apply $i"
+            done
+        }}
+        reader() {{
+            for i in $(seq 30); do
+                [ "$(isodb get start)" = 0 ] || fail "get $i"
+                isodb ls -r >/dev/null || fail "ls $i"
+                isodb log -n 20 >/dev/null || fail "log $i"
+            done
+        }}
+        upkeep & keeper=$!
+        each 3 writer; batcher & each 2 reader
+        for job in $(jobs -p); do [ $job = $keeper ] || wait $job; done
+        touch done"#
+        ),
+    );
+    assert_eq!(
+        sandbox.isodb(["ls", "-r", "--count"]).ok().line(),
+        (1 + 3 * 40 + 1 + 5 * 150 + if on.is_empty() { 3 } else { 0 }).to_string()
+    );
+    let commits = commits(&sandbox);
+    assert!(lines_of(&sandbox, "ids.").is_subset(&commits));
+    for p in 1..=3 {
+        assert_eq!(sandbox.isodb(["get", &format!("on/{p}"), "--at", &format!("side/{p}")]).ok().line(), "0");
+    }
+    sandbox.check_with_git();
+    sandbox.isodb(["-q", "gc", "--prune=now"]).ok();
+    sandbox.check_with_git();
+}
+
+#[test]
+fn gc_goes_beside_writers_and_readers() {
+    upkeep_goes_beside_all("isodb -q gc");
+}
+
+#[test]
+fn gc_that_drops_all_it_can_goes_beside_writers_and_readers() {
+    upkeep_goes_beside_all("isodb -q gc --prune=now");
+}
+
+#[test]
+fn gits_gc_goes_beside_writers_and_readers() {
+    upkeep_goes_beside_all("git --git-dir=.isodb gc -q 2>>git.log; sleep 0.1; true");
 }

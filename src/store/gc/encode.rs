@@ -60,11 +60,12 @@ pub(super) struct Encoder<'a> {
     plan: &'a Plan,
     compress: Compress,
     out: Entries,
+    looked_at: u32,
 }
 
 impl<'a> Encoder<'a> {
     pub(super) fn new(store: &'a Store, stock: &'a Stock, plan: &'a Plan) -> Encoder<'a> {
-        Encoder { store, stock, plan, compress: compressor(), out: Entries::default() }
+        Encoder { store, stock, plan, compress: compressor(), out: Entries::default(), looked_at: 0 }
     }
 
     /// The entries of a run of objects.
@@ -74,6 +75,7 @@ impl<'a> Encoder<'a> {
         let by_id: IdMap<&[u8]> = fresh.iter().flatten().map(|fresh| (fresh.id, fresh.body.as_slice())).collect();
         let mut neighbours: VecDeque<(Id, DeltaIndex<'_>)> = VecDeque::new();
         for (&number, fresh) in chunk.numbers.iter().zip(&fresh) {
+            self.stock.release(&mut self.looked_at);
             match fresh {
                 None => self.take_over(chunk.kind, number)?,
                 Some(fresh) => match self.plan.newer(number) {

@@ -52,6 +52,7 @@ pub(super) struct Marks<'a> {
     /// By number: the newer version of an object, reached before it.
     newer: Vec<u32>,
     is_lenient: bool,
+    looked_at: u32,
 }
 
 impl<'a> Marks<'a> {
@@ -64,6 +65,7 @@ impl<'a> Marks<'a> {
             order: Order::default(),
             newer: vec![NONE; stock.len()],
             is_lenient: false,
+            looked_at: 0,
         }
     }
 
@@ -121,6 +123,7 @@ impl Seen for Marks<'_> {
         if !self.reached.add(number) {
             return Ok(false);
         }
+        self.stock.release(&mut self.looked_at);
         if matches!(self.stock.spot(number), Spot::Packed(pack, _) if pack.is_kept) {
             return Ok(true);
         }

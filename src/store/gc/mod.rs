@@ -14,8 +14,10 @@ mod tests;
 mod write;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::pack::Pack;
 use super::walk::Bounds;
 use super::{Result, Store};
 use crate::object::{CommitId, Error, Id, Kind};
@@ -122,6 +124,19 @@ impl Store {
         self.own.packs().rescan()?;
         report.bytes_after = self.bytes()?;
         Ok(report)
+    }
+
+    /// The name of the one pack that holds all objects; `None` where there are more packs, loose objects or none.
+    pub(crate) fn only_pack(&self) -> Result<Option<String>> {
+        let mut loose = Vec::new();
+        self.own.all_loose_ids(&mut loose)?;
+        self.own.packs().rescan()?;
+        let listed = self.own.packs().listed()?;
+        let name = |pack: &Arc<Pack>| Some(pack.stem().file_name()?.to_str()?.to_owned());
+        Ok(match &listed.packs[..] {
+            [pack] if loose.is_empty() && listed.broken.is_empty() => name(pack),
+            _ => None,
+        })
     }
 
     fn bytes(&self) -> Result<u64> {

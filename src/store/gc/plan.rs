@@ -76,21 +76,26 @@ impl Plan {
         // By number: how deep an object will be, plus one; 0 for what is not in the pack, or comes later.
         let mut depths = vec![0u8; stock.len()];
         let mut ends: [Vec<usize>; 4] = Default::default();
+        let mut looked_at = 0;
         for ((kind, numbers), ends) in order.lists().into_iter().zip(&mut ends) {
             let limit = if kind == Kind::Blob { BLOB_DEPTH } else { DEPTH };
             let (mut start, mut bytes) = (0, 0);
             for (at, &number) in numbers.iter().enumerate() {
+                stock.release(&mut looked_at);
                 let Entry { mut size, base } = entry(store, stock, number)?;
                 let under = |base: u32| depths.get(base as usize).copied().filter(|&depth| depth > 0);
                 let base = base.and_then(|base| stock.number(base)).and_then(|base| Some((base, under(base)?)));
                 let slot = &mut newer[number as usize];
                 let mut depth = 1;
-                if let Some((base, above)) = base.filter(|&(_, above)| above <= DEPTH) {
+                let newer_above = under(*slot).filter(|&above| above <= limit);
+                // A delta against the newer version is smaller than one against a neighbour.
+                let is_best = |base: u32| base == *slot || newer_above.is_none();
+                if let Some((base, above)) = base.filter(|&(base, above)| above <= DEPTH && is_best(base)) {
                     depth = above + 1;
                     reused.add(number);
                     bases.add(base);
                     *slot = NONE;
-                } else if let Some(above) = under(*slot).filter(|&above| above <= limit) {
+                } else if let Some(above) = newer_above {
                     depth = above + 1;
                 } else {
                     *slot = NONE;

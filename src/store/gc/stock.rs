@@ -17,6 +17,10 @@ use crate::store::{Result, Store, io_error, loose};
 /// Stands for no object.
 pub(super) const NONE: u32 = u32::MAX;
 
+/// So many objects are looked at before the memory of their packs is given back: with what the system maps around each
+/// it is some 50 MB.
+const RELEASE_AFTER: u32 = 1024;
+
 /// A set of numbers.
 #[derive(Debug, Default)]
 pub(super) struct Bits(Vec<u64>);
@@ -163,6 +167,14 @@ impl Stock {
             first += 1;
         }
         others[first..].iter_mut().for_each(|pack| pack.is_kept = true);
+    }
+
+    /// Gives back the memory of the packs' data, each time so many objects were looked at.
+    pub(super) fn release(&self, looked_at: &mut u32) {
+        *looked_at += 1;
+        if looked_at.is_multiple_of(RELEASE_AFTER) {
+            self.packs.iter().for_each(|pack| pack.pack.release());
+        }
     }
 
     /// One more than the greatest number.

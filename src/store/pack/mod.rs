@@ -222,15 +222,21 @@ impl Pack {
         Ok(places.into_iter().map(|(_, n)| n).collect())
     }
 
+    /// Gives back the pages of the data. The system maps many around each that is looked at, so who reads here and there
+    /// has all of them soon.
+    pub(crate) fn release(&self) {
+        if let Some(data) = self.data.get() {
+            data.release();
+        }
+    }
+
     /// Notes that so many bytes were read, and gives the pages back now and then.
     pub(super) fn count(&self, bytes: usize) {
         let read = self.read.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
         if read >= RELEASE_AFTER {
             self.read.store(0, Ordering::Relaxed);
             self.index.release();
-            if let Some(data) = self.data.get() {
-                data.release();
-            }
+            self.release();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Sandbox, has_tool};
+use crate::support::{Sandbox, has_tool, output};
 
 /// A database with documents, some of them changed and removed again, loose and in packs.
 fn filled() -> Sandbox {
@@ -42,11 +42,16 @@ fn all_is_in_one_pack_and_git_is_content() {
     let before = content(&sandbox);
     let report = gc(&sandbox, &["--prune=never"]);
     assert_eq!((&report["done"], &report["kept"], &report["held_up"]), (&true.into(), &0.into(), &false.into()));
+    let help = sandbox.isodb(["help", "gc"]).ok().text();
+    let members = report.as_object().unwrap().keys();
+    members.for_each(|name| assert!(help.contains(&format!("\"{name}\"")), "{name}"));
     assert!(report["bytes_after"].as_u64() < report["bytes_before"].as_u64());
     let counted = count(&sandbox);
     assert_eq!((&counted["packs"], &counted["in-pack"]), (&1.into(), &report["packed"]));
     assert_eq!(content(&sandbox), before);
     sandbox.check_with_git();
+    sandbox.git(["commit-graph", "verify"]).ok();
+    assert!(sandbox.db().join("objects/info/commit-graph").is_file());
     let packs = sandbox.bash("git --git-dir=.isodb verify-pack -v .isodb/objects/pack/*.idx").ok().text();
     let deltas = packs.lines().filter(|line| line.split_whitespace().count() == 7).count();
     assert!(deltas > 200, "like documents are differences: {deltas}");
@@ -151,7 +156,7 @@ fn it_starts_by_itself_when_there_is_much_to_do() {
         for n in 0..400 {
             let mut put = sandbox.isodb_command(["put", "--no-sync", &format!("k{n}")]);
             put.env_remove("ISODB_GC_AUTO");
-            assert!(put.status().unwrap().success());
+            assert!(output(put, None).status.success());
             let now = loose();
             if now < most {
                 // It has started, and removes what it has packed.

@@ -166,7 +166,7 @@ fn every_member_of_a_json_answer_is_documented() {
     // Whatever takes --json was tried.
     for command in all_commands() {
         let short = sandbox.isodb([command.as_slice(), &["-h"]].concat()).ok().text();
-        let tried = seen.contains(&command.join(" ")) || command == ["show"];
+        let tried = seen.contains(&command.join(" ")) || [["show"], ["gc"]].contains(&[command[0]]);
         assert_eq!(short.contains("--json"), tried, "{command:?}");
     }
 }
