@@ -245,7 +245,9 @@ impl Pending {
     /// Moves all that waits in memory into a pack.
     fn start_pack(&mut self) -> Result<()> {
         self.make_temporary()?;
-        self.pack = Some(PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary)?);
+        let mut pack = PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary)?;
+        pack.pair_documents();
+        self.pack = Some(pack);
         self.places.clear();
         self.bytes = 0;
         for Waiting { id, kind, body, predecessor } in std::mem::take(&mut self.waiting) {

@@ -209,6 +209,12 @@ impl PackWriter {
         }
     }
 
+    /// Lets some of the documents that follow be stored as deltas against others that come with them: a pack of many
+    /// documents that share their form is the smaller for it.
+    pub(crate) fn pair_documents(&mut self) {
+        self.queue.pair_documents();
+    }
+
     /// Ends the pack and writes its index. Nothing is durable and nothing has its name yet.
     pub(crate) fn finish(mut self) -> Result<Finished> {
         self.queue.drain().map_err(|source| self.error(source))?;

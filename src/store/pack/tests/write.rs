@@ -269,3 +269,27 @@ fn what_a_dead_writer_left_is_swept_and_a_living_ones_is_not() {
     assert_eq!(left(&after), [""; 0]);
     living.finish().unwrap().install().unwrap();
 }
+
+#[test]
+fn like_documents_are_paired() {
+    let Some(git) = Git::new() else { return };
+    let mut pack = in_git(&git);
+    pack.pair_documents();
+    let document = |n: u64| {
+        let salt = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        format!("{{\"sensor\":\"s-{salt:016x}\",\"moisture\":{},\"temperature\":{n},\"note\":\"ok\"}}", salt % 99)
+            .repeat(3)
+    };
+    let documents: Vec<Object> =
+        (0..900).map(|n| Object { kind: Kind::Blob, body: document(n).into_bytes() }).collect();
+    for object in &documents {
+        pack.add(object.id(), object.kind, &object.body).unwrap();
+    }
+    for object in &documents {
+        assert_eq!(pack.get(object.id()).unwrap().unwrap(), *object);
+    }
+    let told = git.run(["verify-pack", "-v", &install(pack.finish().unwrap())]);
+    let deltas = told.lines().filter(|line| line.split_whitespace().count() == 7).count();
+    assert!((250..450).contains(&deltas), "{deltas}");
+    git.assert_sound();
+}
