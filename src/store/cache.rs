@@ -39,6 +39,14 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher + Clone + Default> Cache<K, V, S> {
         self.shards[shard].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Keeps nothing any more.
+    pub(crate) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            (shard.young, shard.old, shard.bytes) = (HashMap::default(), HashMap::default(), 0);
+        }
+    }
+
     /// The value of this key, if it is kept.
     pub(crate) fn get(&self, key: &K) -> Option<V> {
         let mut shard = self.shard(key);

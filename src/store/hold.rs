@@ -2,7 +2,7 @@
 //!
 //! A writer that finds an object already stored does not store it again, and a ref leads to it a moment later: in
 //! between it must not go. So a writer has a share of the lock `objects.lock` from its first look until its ref has
-//! moved, and who removes takes the lock whole. New writers also pass `objects.gate`, which the remover keeps shut
+//! moved, and who removes takes the lock whole. New writers also pass `gate.lock`, which the remover keeps shut
 //! while it waits, so that it is not starved. Readers take neither.
 
 use std::io::ErrorKind;
@@ -55,7 +55,7 @@ impl Hold {
         }
         let mut lock = self.lock();
         if lock.is_none() {
-            let (gate, path) = (self.dir.join("objects.gate"), self.dir.join("objects.lock"));
+            let (gate, path) = (self.dir.join("gate.lock"), self.dir.join("objects.lock"));
             let passing = match self.disk.lock_shared(&gate, PATIENCE) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     self.make_dir()?;
@@ -86,7 +86,7 @@ impl Hold {
 
     /// Waits until no writer has a share; `None` when some writer kept its own for all of `patience`.
     pub(super) fn removal(&self, patience: Duration) -> Result<Option<Removal>> {
-        let (gate, path) = (self.dir.join("objects.gate"), self.dir.join("objects.lock"));
+        let (gate, path) = (self.dir.join("gate.lock"), self.dir.join("objects.lock"));
         self.make_dir()?;
         let start = Instant::now();
         loop {

@@ -108,6 +108,8 @@ impl Store {
         let newer = marks.take_newer();
         let unreachable = self.young(&stock, &mut marks, options.prune_before)?;
 
+        // The walk is over: the memory is for the table of the new pack.
+        self.trees.clear();
         let written = self.write_packs(&stock, order, newer, unreachable, progress)?;
         report.packed = written.packed;
         report.kept = written.kept;

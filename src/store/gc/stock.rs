@@ -18,8 +18,8 @@ use crate::store::{Result, Store, io_error, loose};
 pub(super) const NONE: u32 = u32::MAX;
 
 /// So many objects are looked at before the memory of their packs is given back: with what the system maps around each
-/// it is some 50 MB.
-const RELEASE_AFTER: u32 = 1024;
+/// it is up to 16 MB for each thread.
+const RELEASE_AFTER: u32 = 256;
 
 /// A set of numbers.
 #[derive(Debug, Default)]
