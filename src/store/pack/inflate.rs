@@ -10,12 +10,21 @@ use super::Flaw;
 /// zlib makes no more than so many bytes of one.
 const MOST_FROM_ONE: u64 = 1040;
 
+/// Bodies up to this size are made in a buffer with room behind them: near the end of its room zlib goes byte by byte,
+/// and a small document is all end.
+const SMALL: u64 = 16 << 10;
+/// The longest run that zlib writes at once, and a little more.
+const ROOM: usize = 320;
+
 /// Inflates the stream at the start of `data`, which makes exactly `size` bytes. Also answers the stream's own length.
 pub(super) fn exact(data: &[u8], size: u64) -> Result<(Vec<u8>, usize), Flaw> {
     if size > (data.len() as u64).saturating_mul(MOST_FROM_ONE) {
         return Err(Flaw("an entry is cut short"));
     }
-    with_state(|state| {
+    if size <= SMALL {
+        return small(data, size as usize);
+    }
+    with_state(|state, _| {
         // One byte more than it may have shows whether there are more.
         let mut out = Vec::with_capacity(usize::try_from(size).map_or(usize::MAX, |size| size + 1));
         let status = state.decompress_vec(data, &mut out, FlushDecompress::Finish);
@@ -31,21 +40,36 @@ pub(super) fn exact(data: &[u8], size: u64) -> Result<(Vec<u8>, usize), Flaw> {
     })
 }
 
+fn small(data: &[u8], size: usize) -> Result<(Vec<u8>, usize), Flaw> {
+    with_state(|state, buffer| {
+        let status = state.decompress(data, buffer, FlushDecompress::Finish);
+        let made = state.total_out() as usize;
+        match status {
+            _ if made > size => Err(Flaw("an entry inflates to more than its header says")),
+            Ok(Status::StreamEnd) if made == size => Ok((buffer[..size].to_vec(), state.total_in() as usize)),
+            Ok(Status::StreamEnd) => Err(Flaw("an entry inflates to less than its header says")),
+            Ok(_) => Err(Flaw("an entry is cut short")),
+            Err(_) => Err(Flaw("an entry is no zlib stream")),
+        }
+    })
+}
+
 /// Inflates the first bytes of a stream, as many as `out` has room for, and answers how many there were.
 pub(super) fn head(data: &[u8], out: &mut [u8]) -> Result<usize, Flaw> {
-    with_state(|state| {
+    with_state(|state, _| {
         state.decompress(data, out, FlushDecompress::None).map_err(|_| Flaw("an entry is no zlib stream"))?;
         Ok(state.total_out() as usize)
     })
 }
 
-fn with_state<T>(inflate: impl FnOnce(&mut Decompress) -> T) -> T {
+fn with_state<T>(inflate: impl FnOnce(&mut Decompress, &mut [u8]) -> T) -> T {
     thread_local! {
-        static STATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
+        static STATE: RefCell<(Decompress, Box<[u8]>)> =
+            RefCell::new((Decompress::new(true), vec![0; SMALL as usize + ROOM].into()));
     }
-    STATE.with_borrow_mut(|state| {
+    STATE.with_borrow_mut(|(state, buffer)| {
         state.reset(true);
-        inflate(state)
+        inflate(state, buffer)
     })
 }
 
