@@ -52,9 +52,9 @@ mod store;
 mod tree;
 
 pub use database::{
-    Changeset, CommitInfo, Condition, Config, ConfigError, Database, Error, Found, FsckReport, GcOutcome, GcRequest,
-    History, HistoryEntry, HistoryOptions, MAX_DOCUMENT, NdjsonLine, NdjsonReader, Outcome, Problem, Series, Severity,
-    discover, init,
+    Changeset, CommitInfo, Condition, Config, ConfigError, Database, Error, Found, FsckProgress, FsckReport, FsckStage,
+    GcOutcome, GcRequest, History, HistoryEntry, HistoryOptions, Lost, MAX_DOCUMENT, NdjsonLine, NdjsonReader, Outcome,
+    Problem, Repair, Series, Severity, discover, init,
 };
 pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,

@@ -35,7 +35,7 @@ pub use changeset::{Changeset, Condition};
 pub use commit::{CommitInfo, Outcome, Series};
 pub use config::{Config, ConfigError};
 pub use error::Error;
-pub use fsck::{FsckReport, Problem, Severity};
+pub use fsck::{FsckProgress, FsckReport, FsckStage, Lost, Problem, Repair, Severity};
 pub use history::{Entry as HistoryEntry, History, HistoryOptions};
 pub use init::{Found, discover, init};
 pub use maintain::{GcOutcome, GcRequest};

@@ -10,6 +10,7 @@ mod name;
 mod pack;
 mod packed;
 mod reflog;
+mod repair;
 #[cfg(test)]
 mod tests;
 mod transaction;

@@ -90,13 +90,13 @@ impl WriteLock<'_> {
         Ok(())
     }
 
-    fn sync_root(&self) -> Result<()> {
+    pub(super) fn sync_root(&self) -> Result<()> {
         let root = &self.refs.root;
         self.refs.disk.sync(std::slice::from_ref(root)).map_err(io_error(root))
     }
 
     /// Writes `packed-refs` anew; its mark is held, and its name is not durable yet.
-    fn write_packed(&self, path: &Path, lines: &[Line], is_fully_peeled: bool) -> Result<()> {
+    pub(super) fn write_packed(&self, path: &Path, lines: &[Line], is_fully_peeled: bool) -> Result<()> {
         let disk = &self.refs.disk;
         let temporary = self.write_temporary(&packed::encode(lines, is_fully_peeled))?;
         let named = disk.sync(std::slice::from_ref(&temporary)).and_then(|()| disk.rename(&temporary, path));

@@ -125,6 +125,37 @@ impl PackedRefs {
         Ok(refs)
     }
 
+    /// The refs of the lines that are sound, whether all tags among them are peeled, and whether other lines were left
+    /// out.
+    pub(super) fn sound_lines(&self) -> (Vec<Line>, bool, bool) {
+        let (mut lines, mut is_fully_peeled, mut is_damaged) = (Vec::new(), self.is_fully_peeled(), false);
+        let mut at = self.start;
+        while at < self.bytes.len() {
+            let end = line_end(&self.bytes, at);
+            let whole = self.line(at).ok();
+            // A ref's own line may be sound where what follows it is not.
+            let line = whole.or_else(|| {
+                let (id, name) = std::str::from_utf8(&self.bytes[at..end]).ok()?.split_once(' ')?;
+                let line = Line { name: name.to_owned(), id: id.parse().ok()?, peeled: None };
+                (is_fully_peeled, is_damaged) = (false, true);
+                Some((line, end + 1))
+            });
+            match line {
+                Some((line, next)) if RefName::full(&line.name).is_ok() => {
+                    lines.push(line);
+                    at = next;
+                }
+                _ => {
+                    is_damaged = true;
+                    at = end + 1;
+                }
+            }
+        }
+        lines.sort_by(|a, b| a.name.cmp(&b.name));
+        lines.dedup_by(|a, b| a.name == b.name);
+        (lines, is_fully_peeled, is_damaged)
+    }
+
     pub(super) fn lines(&self, prefix: &str) -> Result<Vec<Line>> {
         let mut lines = Vec::new();
         let mut at = if self.sorted { self.lower_bound(prefix)? } else { self.start };

@@ -54,6 +54,12 @@ impl Reflog {
         self.bytes.split(|&b| b == b'\n').rev().filter_map(LogEntry::parse)
     }
 
+    /// The bytes of the lines that are moves.
+    pub(super) fn sound_lines(&self) -> Vec<u8> {
+        let lines = self.bytes.split(|&b| b == b'\n').filter(|line| LogEntry::parse(line).is_some());
+        lines.flat_map(|line| [line, b"\n"].concat()).collect()
+    }
+
     /// How many lines are neither empty nor a move.
     pub fn damaged_lines(&self) -> usize {
         self.bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty() && LogEntry::parse(line).is_none()).count()
@@ -61,7 +67,7 @@ impl Reflog {
 }
 
 impl Refs {
-    fn log_path(&self, name: &RefName) -> PathBuf {
+    pub(super) fn log_path(&self, name: &RefName) -> PathBuf {
         self.root.join("logs").join(name.as_str())
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Hold {
 
 /// The right to remove objects. No writer is between its look at the store and the move of its ref.
 #[derive(Debug)]
-pub(super) struct Removal {
+pub(crate) struct Removal {
     _gate: Box<dyn Lock>,
     _lock: Box<dyn Lock>,
 }

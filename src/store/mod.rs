@@ -6,6 +6,7 @@
 
 mod alternates;
 mod cache;
+mod census;
 mod deflate;
 mod gc;
 mod graph;
@@ -13,11 +14,13 @@ mod hold;
 mod loose;
 pub(crate) mod pack;
 mod pending;
+mod repair;
 mod source;
 mod stream;
 mod temporary;
 #[cfg(test)]
 pub(crate) mod tests;
+mod verify;
 mod walk;
 mod window;
 
@@ -29,10 +32,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crate::disk::{Access, Disk, FileKind};
 use crate::object::{Error, Hasher, Id, IdHasher, Kind, Object, Objects, Prefix, Tree, TreeId, hash};
 
+pub(crate) use census::{Census, Walk};
 pub use gc::{GcOptions, GcProgress, GcReport, GcStage, Roots};
 pub use pack::receive::Received;
+pub(crate) use repair::Aside;
 pub use source::Usage;
 pub use stream::Reader;
+pub(crate) use verify::Fault;
 pub use walk::{ChangedEntry, changed_entries};
 
 use cache::Cache;
@@ -422,19 +428,6 @@ impl Store {
     /// looks into every directory of objects. Answers how many.
     pub fn sweep_beside(&self, before: std::time::SystemTime) -> usize {
         temporary::sweep_beside(&*self.disk, &self.objects, before)
-    }
-
-    /// Reads a stored object whole and checks its hash, for fsck. `None` when it is not there.
-    pub fn verify(&self, id: Id) -> Result<Option<Kind>> {
-        let Some(mut reader) = self.open(id)? else { return Ok(None) };
-        let kind = reader.kind();
-        if kind == Kind::Blob {
-            reader.copy_to(&mut io::sink())?;
-        } else {
-            let body = reader.into_body(IN_MEMORY_LIMIT)?;
-            crate::object::check(kind, &body).map_err(|error| Error::Damaged { id, reason: error.to_string() })?;
-        }
-        Ok(Some(kind))
     }
 }
 

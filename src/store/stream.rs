@@ -70,6 +70,11 @@ impl Reader {
         Reader { id, path, kind, size: body.len() as u64, head: body, rest: Rest::Nothing }
     }
 
+    /// The id that was asked for.
+    pub(super) fn id(&self) -> Id {
+        self.id
+    }
+
     /// What the object is.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -12,6 +12,7 @@ mod edits;
 mod folder;
 mod key;
 mod list;
+mod lost;
 mod part;
 mod raw;
 mod scan;
@@ -28,6 +29,7 @@ pub use edits::Edits;
 pub use folder::{Conflict, Document};
 pub use key::{Key, KeyError};
 pub use list::{Child, Children};
+pub(crate) use lost::{Soundness, lost};
 pub(crate) use raw::{changed_entries, without_parts};
 pub use walk::{Documents, Range};
 

@@ -3,6 +3,7 @@
 mod ancestry;
 mod graph;
 mod history;
+mod repair;
 
 use std::path::Path;
 use std::sync::Arc;

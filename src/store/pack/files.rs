@@ -160,6 +160,20 @@ impl Finished {
         [self.files.pack.clone(), self.files.index.clone()]
     }
 
+    /// As [`Finished::keep`], but replaces what has the names already.
+    pub(crate) fn replace(self) -> Result<()> {
+        let Files { disk, dir, .. } = &self.files;
+        let pack = self.path();
+        let index = pack.with_extension("idx");
+        let in_order = || {
+            disk.sync(&self.files())?;
+            disk.rename(&self.files.pack, &pack)?;
+            disk.rename(&self.files.index, &index)?;
+            disk.sync(std::slice::from_ref(dir))
+        };
+        in_order().map_err(io_error(&pack))
+    }
+
     /// Gives the files their names, the index last: who sees that has the pack. Answers what must be made durable for
     /// the names to last.
     pub(crate) fn install(self) -> Result<Vec<PathBuf>> {

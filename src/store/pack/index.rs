@@ -20,6 +20,9 @@ const CHECKSUMS: usize = 64;
 /// An offset with this bit is a place in the table of 64-bit offsets.
 const LARGE: u32 = 1 << 31;
 
+/// What is wrong where an index does not know where an object is.
+pub(crate) const BEYOND_TABLE: &str = "an offset is beyond its table";
+
 /// An index, mapped: opening it looks at its head alone.
 #[derive(Debug)]
 pub(crate) struct Index {
@@ -100,7 +103,7 @@ impl Index {
         }
         let place = (small ^ LARGE) as usize;
         if place >= self.large {
-            return Err(Flaw("an offset is beyond its table"));
+            return Err(Flaw(BEYOND_TABLE));
         }
         Ok(u64_at(&self.bytes, IDS + self.len as usize * 40 + place * 8))
     }

@@ -9,6 +9,7 @@ mod inflate;
 mod queue;
 pub(crate) mod receive;
 mod resolve;
+pub(crate) mod salvage;
 pub(crate) mod set;
 mod table;
 #[cfg(test)]
@@ -21,6 +22,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+
+use sha2::{Digest, Sha256};
 
 use super::IN_MEMORY_LIMIT;
 use super::cache::Cache;
@@ -207,6 +210,17 @@ impl Pack {
         let mut crc = flate2::Crc::new();
         crc.update(bytes.ok_or(Flaw("an offset is beyond the pack"))?);
         Ok(crc.sum())
+    }
+
+    /// Compares the checksum at the end with all that is before it.
+    pub(crate) fn verify_checksum(&self) -> Result<(), Failure> {
+        let (content, checksum) = self.data()?.split_at(self.data()?.len() - CHECKSUM);
+        let mut hash = Sha256::new();
+        for piece in content.chunks(1 << 20) {
+            hash.update(piece);
+            self.count(piece.len());
+        }
+        if hash.finalize().as_slice() == checksum { Ok(()) } else { Err(Flaw("its checksum is another").into()) }
     }
 
     /// Where the entries end.

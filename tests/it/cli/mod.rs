@@ -24,6 +24,7 @@ mod names;
 mod objects;
 mod output;
 mod put;
+mod repair;
 mod restore;
 mod revisions;
 mod rm;

@@ -5,6 +5,7 @@ mod delta;
 mod index;
 mod read;
 mod receive;
+mod salvage;
 mod set;
 mod write;
 
