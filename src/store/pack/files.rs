@@ -12,6 +12,8 @@ use crate::object::Id;
 use crate::store::temporary::{Stem, new_stem};
 use crate::store::{Result, io_error};
 
+/// From so many entries on, a thread sorts them while the file is read.
+const SORTED_BESIDE: usize = 10_000;
 /// Where the count of objects stands.
 const COUNT_AT: u64 = 8;
 /// How much of the file is read at once for its checksum.
@@ -82,24 +84,42 @@ impl Files {
         let of_pack = || io_error(&self.pack);
         file.flush().map_err(of_pack())?;
         let checksum = match checksum {
-            Some(checksum) => checksum,
+            Some(checksum) => {
+                sort(&mut entries);
+                checksum
+            }
             None => {
                 self.disk.write_at(&self.pack, COUNT_AT, &count.to_be_bytes()).map_err(of_pack())?;
                 // The count was not known when the first bytes were written, so all are read again, out of the system's
                 // cache.
-                sum(&*self.disk, &self.pack).map_err(of_pack())?
+                let sum = || sum(&*self.disk, &self.pack);
+                if entries.len() < SORTED_BESIDE {
+                    sort(&mut entries);
+                    sum()
+                } else {
+                    std::thread::scope(|scope| {
+                        let sorted = scope.spawn(|| sort(&mut entries));
+                        let sum = sum();
+                        sorted.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                        sum
+                    })
+                }
+                .map_err(of_pack())?
             }
         };
         file.write_all(&checksum).and_then(|()| file.flush()).map_err(of_pack())?;
         drop(file);
         self.disk.set_read_only(&self.pack).map_err(of_pack())?;
         let size = self.disk.stat(&self.pack).map_err(of_pack())?.len;
-        entries.sort_unstable_by_key(|entry| entry.id);
         let of_index = || io_error(&self.index);
         let mut index = self.disk.create(&self.index, Access::ReadOnly).map_err(of_index())?;
         write_index(&entries, &checksum, &mut index).and_then(|_| index.flush()).map_err(of_index())?;
         Ok(Finished { files: self, checksum, count, size })
     }
+}
+
+fn sort(entries: &mut [IndexEntry]) {
+    entries.sort_unstable_by_key(|entry| entry.id);
 }
 
 /// The checksum of a whole file.
