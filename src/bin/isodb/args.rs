@@ -1,10 +1,12 @@
 //! The command line: global options and the list of commands. Each command's own arguments are in its file.
 
+use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches, Parser, ValueEnum};
 
-use crate::commands::*;
+use crate::commands::{self, Command};
 use crate::complete;
 
 /// A document database for systems that stay offline, in a git repository
@@ -99,29 +101,56 @@ pub(crate) struct ListArgs {
     pub(crate) null: bool,
 }
 
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    Init(init::Args),
-    Config(config::Args),
-    Put(put::Args),
-    Get(get::Args),
-    Rm(rm::Args),
-    Ls(ls::Args),
-    Apply(apply::Args),
-    Import(import::Args),
-    Export(export::Args),
-    Log(log::Args),
-    Show(show::Args),
-    Diff(diff::Args),
-    Head(head::Args),
-    Restore(restore::Args),
-    Ref(reference::Args),
-    CatObject(cat_object::Args),
-    HashObject(hash_object::Args),
-    LsTree(ls_tree::Args),
-    RevParse(rev_parse::Args),
-    CountObjects(count_objects::Args),
-    Gc(gc::Args),
-    Fsck(fsck::Args),
-    Completions(completions::Args),
+/// Parses a command line by the parser of its command alone, since making all of them is a third of the program's start.
+/// `None` where there is anything to be told about it, such as help or a mistake: the whole parser does that.
+pub(crate) fn parse_quickly(arguments: &[OsString]) -> Option<Cli> {
+    let name = command_name(arguments)?;
+    let command = clap::Command::new("isodb").subcommand_required(true).subcommand(commands::parser(name)?);
+    // Taking a parser apart again costs as much as parsing does, so it is left to the end of the process.
+    let mut command = ManuallyDrop::new(Global::augment_args(command));
+    let matches = command.try_get_matches_from_mut(arguments).ok()?;
+    Cli::from_arg_matches(&matches).ok()
+}
+
+/// The first argument that is neither a global option nor the value of one.
+fn command_name(arguments: &[OsString]) -> Option<&str> {
+    let mut arguments = arguments.iter().skip(1).map(|argument| argument.to_str());
+    loop {
+        match arguments.next()?? {
+            "--db" | "-C" | "--color" => drop(arguments.next()?),
+            "-q" | "--quiet" => {}
+            option if option.starts_with("--db=") || option.starts_with("--color=") => {}
+            option if option.starts_with('-') => return None,
+            name => return Some(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_found_behind_global_options() {
+        let name = |line: &str| {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            command_name(&arguments).map(str::to_owned)
+        };
+        assert_eq!(name("isodb --db x -C get --color=never -q put a -m get").as_deref(), Some("put"));
+        for line in ["isodb", "isodb --db", "isodb --help", "isodb -qC x put", "isodb --db=x --version put"] {
+            assert_eq!(name(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn both_parsers_agree() {
+        let parsed = |line: &str| parse_quickly(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        let cli = parsed("isodb --db x get -q a b --json").expect("a sound command line");
+        assert_eq!((cli.global.db, cli.global.quiet), (Some(PathBuf::from("x")), true));
+        assert!(matches!(cli.command, Command::Get(_)));
+        for line in ["isodb get", "isodb get --help", "isodb gets a", "isodb put a b c", "isodb get --no-such a"] {
+            assert!(parsed(line).is_none(), "{line}");
+            assert!(crate::help::command().try_get_matches_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
 }

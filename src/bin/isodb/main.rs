@@ -16,6 +16,7 @@ mod people;
 mod progress;
 mod time;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -40,8 +41,12 @@ fn main() -> ExitCode {
 }
 
 fn parse() -> Result<Cli, clap::Error> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(cli) = args::parse_quickly(&arguments) {
+        return Ok(cli);
+    }
     // Taking the parser apart again costs as much as parsing does, so it is left to the end of the process.
     let mut command = std::mem::ManuallyDrop::new(help::command());
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let matches = command.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))
 }

@@ -84,8 +84,10 @@ impl Bases {
     }
 }
 
-/// So many bytes are read from a map before its pages are given back: they count as this process's memory.
-const RELEASE_AFTER: u64 = 32 << 20;
+/// So many bytes are mapped before their pages are given back: they count as this process's memory.
+const RELEASE_AFTER: u64 = 64 << 20;
+/// The system maps about so many bytes around each that is looked at.
+const MAPPED_AROUND: u64 = 64 << 10;
 const HEADER: usize = 12;
 const CHECKSUM: usize = 32;
 
@@ -97,8 +99,9 @@ pub(crate) struct Pack {
     stem: PathBuf,
     index: Index,
     data: OnceLock<Bytes>,
-    /// The bytes read since the map was last released.
-    read: AtomicU64,
+    /// About how many bytes of the map are this process's since it was last released, and where was read last.
+    mapped: AtomicU64,
+    last: AtomicU64,
     bases: Arc<Bases>,
     /// What stands for this pack among the bases.
     number: u32,
@@ -133,7 +136,16 @@ impl Pack {
     pub(crate) fn open(disk: Arc<dyn Disk>, stem: PathBuf, bases: Arc<Bases>) -> Result<Pack, Failure> {
         let index = Index::open(disk.map(&with_ending(&stem, "idx")).map_err(Failure::Io)?)?;
         let number = bases.packs.fetch_add(1, Ordering::Relaxed);
-        Ok(Pack { disk, stem, index, data: OnceLock::new(), read: AtomicU64::new(0), bases, number })
+        Ok(Pack {
+            disk,
+            stem,
+            index,
+            data: OnceLock::new(),
+            mapped: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            bases,
+            number,
+        })
     }
 
     /// The path of one of its files, by the ending: `pack`, `idx`, `keep`, `mtimes`, …
@@ -199,7 +211,7 @@ impl Pack {
         let (header, rest) = self.entry(offset)?;
         let len = end.checked_sub(offset).and_then(|len| usize::try_from(len).ok()?.checked_sub(header.len));
         let stream = len.and_then(|len| rest.get(..len)).ok_or(Flaw("an offset is beyond the pack"))?;
-        self.count(stream.len());
+        self.count(rest, stream.len());
         Ok((header, stream))
     }
 
@@ -216,9 +228,12 @@ impl Pack {
     pub(crate) fn verify_checksum(&self) -> Result<(), Failure> {
         let (content, checksum) = self.data()?.split_at(self.data()?.len() - CHECKSUM);
         let mut hash = Sha256::new();
-        for piece in content.chunks(1 << 20) {
+        let mut rest = content;
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(rest.len().min(1 << 20));
             hash.update(piece);
-            self.count(piece.len());
+            self.count(rest, piece.len());
+            rest = behind;
         }
         if hash.finalize().as_slice() == checksum { Ok(()) } else { Err(Flaw("its checksum is another").into()) }
     }
@@ -244,11 +259,13 @@ impl Pack {
         }
     }
 
-    /// Notes that so many bytes were read, and gives the pages back now and then.
-    pub(super) fn count(&self, bytes: usize) {
-        let read = self.read.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
-        if read >= RELEASE_AFTER {
-            self.read.store(0, Ordering::Relaxed);
+    /// Notes that `rest`, what follows an entry's header, was read so far, and gives the pages back now and then.
+    fn count(&self, rest: &[u8], bytes: usize) {
+        let at = self.data.get().map_or(0, |data| data.len().saturating_sub(rest.len())) as u64;
+        let is_near = at.abs_diff(self.last.swap(at, Ordering::Relaxed)) < MAPPED_AROUND;
+        let bytes = bytes as u64 + if is_near { 0 } else { MAPPED_AROUND };
+        if self.mapped.fetch_add(bytes, Ordering::Relaxed) + bytes >= RELEASE_AFTER {
+            self.mapped.store(0, Ordering::Relaxed);
             self.index.release();
             self.release();
         }
@@ -259,7 +276,7 @@ impl Pack {
             return Err(Failure::TooLarge(header.size));
         }
         let (body, len) = inflate::exact(rest, header.size)?;
-        self.count(len);
+        self.count(rest, len);
         Ok(body)
     }
 
@@ -386,7 +403,7 @@ impl io::Read for Stream {
         let len = rest.len().min(out.len());
         out[..len].copy_from_slice(&rest[..len]);
         self.at += len as u64;
-        self.pack.count(len);
+        self.pack.count(rest, len);
         Ok(len)
     }
 }

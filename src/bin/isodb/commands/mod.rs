@@ -28,37 +28,59 @@ use anyhow::Result;
 use isodb::{Changeset, Database, Key, Outcome, TreeId};
 use serde_json::json;
 
-use crate::args::{Command, CommitArgs, OnArgs};
+use crate::args::{CommitArgs, OnArgs};
 use crate::context::Context;
 use crate::output::Output;
 
-/// Runs a command.
-pub(crate) fn run(context: &Context, command: Command) -> Result<()> {
-    match command {
-        Command::Init(args) => init::run(context, args),
-        Command::Config(args) => config::run(context, args),
-        Command::Put(args) => put::run(context, args),
-        Command::Get(args) => get::run(context, args),
-        Command::Rm(args) => rm::run(context, args),
-        Command::Ls(args) => ls::run(context, args),
-        Command::Apply(args) => apply::run(context, args),
-        Command::Import(args) => import::run(context, args),
-        Command::Export(args) => export::run(context, args),
-        Command::Log(args) => log::run(context, args),
-        Command::Show(args) => show::run(context, args),
-        Command::Diff(args) => diff::run(context, args),
-        Command::Head(args) => head::run(context, args),
-        Command::Restore(args) => restore::run(context, args),
-        Command::Ref(args) => reference::run(context, args),
-        Command::CatObject(args) => cat_object::run(context, args),
-        Command::HashObject(args) => hash_object::run(context, args),
-        Command::LsTree(args) => ls_tree::run(context, args),
-        Command::RevParse(args) => rev_parse::run(context, args),
-        Command::CountObjects(args) => count_objects::run(context, args),
-        Command::Gc(args) => gc::run(context, args),
-        Command::Fsck(args) => fsck::run(context, args),
-        Command::Completions(args) => completions::run(context, args),
-    }
+/// Lists the commands once: the enum for the parser, how each is run, and each one's own parser.
+macro_rules! commands {
+    ($($name:literal $variant:ident($module:ident)),* $(,)?) => {
+        #[derive(clap::Subcommand)]
+        pub(crate) enum Command {
+            $(#[command(name = $name)] $variant($module::Args),)*
+        }
+
+        /// Runs a command.
+        pub(crate) fn run(context: &Context, command: Command) -> Result<()> {
+            match command {
+                $(Command::$variant(args) => $module::run(context, args),)*
+            }
+        }
+
+        /// The parser of one command's own arguments.
+        pub(crate) fn parser(name: &str) -> Option<clap::Command> {
+            match name {
+                $($name => Some(<$module::Args as clap::Args>::augment_args(clap::Command::new($name))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+commands! {
+    "init" Init(init),
+    "config" Config(config),
+    "put" Put(put),
+    "get" Get(get),
+    "rm" Rm(rm),
+    "ls" Ls(ls),
+    "apply" Apply(apply),
+    "import" Import(import),
+    "export" Export(export),
+    "log" Log(log),
+    "show" Show(show),
+    "diff" Diff(diff),
+    "head" Head(head),
+    "restore" Restore(restore),
+    "ref" Ref(reference),
+    "cat-object" CatObject(cat_object),
+    "hash-object" HashObject(hash_object),
+    "ls-tree" LsTree(ls_tree),
+    "rev-parse" RevParse(rev_parse),
+    "count-objects" CountObjects(count_objects),
+    "gc" Gc(gc),
+    "fsck" Fsck(fsck),
+    "completions" Completions(completions),
 }
 
 /// A key given on the command line.
