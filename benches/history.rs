@@ -55,7 +55,12 @@ fn open(dir: &Path) -> Database {
 fn ids(db: &Database, head: CommitId, keys: &[&str], limit: usize) -> usize {
     let keys = keys.iter().map(|key| key.parse::<Key>().expect("it is a key")).collect();
     let history = db.history(&[head], HistoryOptions { keys, ..HistoryOptions::default() }).expect("it can be read");
-    history.take(limit).map(|entry| entry.expect("it can be read")).count()
+    let mut count = 0;
+    for entry in history.take(limit) {
+        entry.expect("it can be read");
+        count += 1;
+    }
+    count
 }
 
 fn history(criterion: &mut Criterion) {

@@ -9,6 +9,7 @@ use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::ScopedJoinHandle;
 
 use super::walk::{Documents, Piece, Range};
 use super::{Document, Error, Key, Result, Tree};
@@ -61,12 +62,14 @@ impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
         let queue = Queue::new(nodes);
         let walk = |piece| stretch(Documents::of_piece(objects, Arc::clone(&range), piece), objects, &work);
         std::thread::scope(|scope| {
-            // Whatever happens here, the threads end.
-            let _end = End(&queue);
-            for _ in 1..threads_for(threads) {
-                scope.spawn(|| queue.work(&walk));
-            }
-            queue.give(&walk, &mut give)
+            let others: Vec<_> = (1..threads_for(threads)).map(|_| scope.spawn(|| queue.work(&walk))).collect();
+            let given = {
+                // Whatever happens here, the threads end.
+                let _end = End(&queue);
+                queue.give(&walk, &mut give)
+            };
+            join(others);
+            given
         })
     }
 
@@ -94,14 +97,22 @@ impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..threads_for(threads).min(chunks.len()) {
-                scope.spawn(run);
-            }
+            let others: Vec<_> = (1..threads_for(threads).min(chunks.len())).map(|_| scope.spawn(run)).collect();
             run();
+            join(others);
         });
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         done.sort_unstable_by_key(|(at, _)| *at);
         done.into_iter().flat_map(|(_, answers)| answers).collect()
+    }
+}
+
+/// Waits for threads. The panic of one goes on here as it is, where the scope would tell only that there was one.
+fn join(threads: Vec<ScopedJoinHandle<'_, ()>>) {
+    for thread in threads {
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
     }
 }
 

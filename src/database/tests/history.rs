@@ -58,6 +58,8 @@ fn trees_are_read_only_where_a_key_may_have_changed() {
             edits: vec![(if n % 100 == 7 { 295 } else { 3 }, Some(n as u8))],
         })
         .collect();
+    // One by one, so that they can be taken away.
+    db.store().set_unpack_limit(usize::MAX);
     let made = make(&db, &steps);
     db.write_commit_graph(&made).unwrap();
     // Without the trees of the commits in between nothing could be read of them.

@@ -110,11 +110,10 @@ impl Files {
         file.write_all(&checksum).and_then(|()| file.flush()).map_err(of_pack())?;
         drop(file);
         self.disk.set_read_only(&self.pack).map_err(of_pack())?;
-        let size = self.disk.stat(&self.pack).map_err(of_pack())?.len;
         let of_index = || io_error(&self.index);
         let mut index = self.disk.create(&self.index, Access::ReadOnly).map_err(of_index())?;
         write_index(&entries, &checksum, &mut index).and_then(|_| index.flush()).map_err(of_index())?;
-        Ok(Finished { files: self, checksum, count, size })
+        Ok(Finished { files: self, checksum, count })
     }
 }
 
@@ -143,18 +142,12 @@ pub(crate) struct Finished {
     files: Files,
     checksum: [u8; 32],
     count: u32,
-    size: u64,
 }
 
 impl Finished {
     /// How many objects it has.
     pub(crate) fn count(&self) -> u32 {
         self.count
-    }
-
-    /// The size of the pack's file in bytes, without the index.
-    pub(crate) fn size(&self) -> u64 {
-        self.size
     }
 
     /// The checksum that gives the pack its name.

@@ -448,7 +448,7 @@ impl<'b> Pairing<'b> {
                 self.base = Some((item.number, DeltaIndex::new(body).for_runs_of(SHORTEST_RUN)));
                 None
             }
-            Some((base, index)) if self.count % PAIRED == 0 => {
+            Some((base, index)) if self.count.is_multiple_of(PAIRED) => {
                 index.make(body, body.len() * 2 / 3).map(|delta| (*base, delta))
             }
             Some(_) => None,

@@ -3,7 +3,7 @@
 //! The same objects in the same order make the same bytes, whatever the threads do. Nothing has its name before
 //! [`Finished::install`]; what a writer that died has left is known by its lock, which is free.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use super::queue::{Form, Queue};
 use super::table::Table;
 use super::{Flaw, delta};
 use crate::disk::Disk;
-use crate::object::{Error, Hasher, Id, Kind, Object};
-use crate::store::{Reader, Result, deflate, io_error, stream};
+use crate::object::{Error, Id, Kind, Object};
+use crate::store::{Reader, Result, deflate, io_error};
 
 /// The pack's head: its name, the version, and how many objects there are, which is known at the end.
 const HEAD: [u8; 12] = *b"PACK\0\0\0\x02\0\0\0\0";
@@ -122,36 +122,10 @@ impl PackWriter {
         self.queue.push(number, form, size, bytes, is_compressed).map_err(|source| self.error(source))
     }
 
-    /// Adds a large object piece by piece, in constant memory.
+    /// Adds a large object in constant memory: it is read piece by piece, and checked by its reader.
     ///
     /// # Errors
-    /// When the source fails, does not give exactly `size` bytes, or gives others than the id's.
-    pub(crate) fn add_stream(&mut self, id: Id, kind: Kind, size: u64, source: &mut dyn Read) -> Result<()> {
-        let Some(number) = self.enter(id)? else { return Ok(()) };
-        let path = self.files.pack().to_owned();
-        let mut failed = None;
-        let mut write = |out: &mut dyn Write| -> io::Result<()> {
-            let mut hasher = Hasher::new(kind, size);
-            let mut zlib = ZlibEncoder::new(out, deflate::LEVEL);
-            let copied = stream::copy_exactly(size, source, &mut |bytes| {
-                hasher.update(bytes);
-                zlib.write_all(bytes).map_err(io_error(&path))
-            });
-            failed = match copied {
-                Ok(()) if hasher.finish() == id => return zlib.finish().map(drop),
-                Ok(()) => Some(Error::Damaged { id, reason: "its hash is another".into() }),
-                Err(error) => Some(error),
-            };
-            Err(io::Error::other("an object could not be copied"))
-        };
-        let written = self.queue.append_by(number, kind, size, &mut write);
-        match failed {
-            Some(error) => Err(error),
-            None => written.map_err(|source| self.error(source)),
-        }
-    }
-
-    /// Adds a large object that is read piece by piece, and checked by who reads it.
+    /// When the object cannot be read, or is not what its id says.
     pub(crate) fn add_stored(&mut self, id: Id, reader: &mut Reader) -> Result<()> {
         let Some(number) = self.enter(id)? else { return Ok(()) };
         let (kind, size) = (reader.kind(), reader.size());

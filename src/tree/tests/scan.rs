@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use super::model::{Documents, Leaf};
 use super::raw::{child, leaf, tree};
@@ -109,6 +110,27 @@ fn a_panic_ends_it() {
     let done = AtomicUsize::new(0);
     let work = |_: &Memory, _, _| {
         assert!(done.fetch_add(1, Ordering::Relaxed) < 2000, "in the midst");
+        Ok::<_, Error>(((), 0))
+    };
+    let _ = state.tree().scan(Range::default(), 3, work, |()| Ok(ControlFlow::Continue(())));
+}
+
+/// Of a thread that the scan has started, while the caller's is at work as well.
+#[test]
+#[should_panic = "in the midst"]
+fn a_panic_elsewhere_ends_it() {
+    let (state, caller) = (state(), thread::current().id());
+    let (done, elsewhere) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = |_: &Memory, _, _| {
+        if thread::current().id() != caller {
+            elsewhere.fetch_add(1, Ordering::Relaxed);
+            panic!("in the midst");
+        }
+        // The first ones are the caller's alone.
+        let is_late = done.fetch_add(1, Ordering::Relaxed) >= 1000;
+        while is_late && elsewhere.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
         Ok::<_, Error>(((), 0))
     };
     let _ = state.tree().scan(Range::default(), 3, work, |()| Ok(ControlFlow::Continue(())));

