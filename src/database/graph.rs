@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 use std::io;
 use std::num::NonZero;
-use std::ops::ControlFlow;
 
 use super::Database;
 use super::error::{Result, io_error};
 use super::lineage::{Lineage, Places};
 use crate::object::{CommitId, Kind, Objects, TreeId};
 use crate::store::{
-    CommitGraph, FilterPath, Filters, GraphCommit, MAX_FILTER_PATHS, MAX_TIME, NO_GENERATION, parents_first,
+    CommitGraph, FilterPath, Filters, GraphCommit, MAX_FILTER_PATHS, MAX_TIME, NO_GENERATION, changed_entries,
+    parents_first,
 };
-use crate::tree::{changed_entries, without_parts};
+use crate::tree::without_parts;
 
 /// From this many commits on, threads share the work of comparing trees.
 const THREADS_FROM: usize = 64;
@@ -112,12 +112,16 @@ impl Database {
     /// The paths and keys that are different in a commit's tree than in its parent's; `None` when they are too many.
     fn changed_paths(&self, old: Option<TreeId>, new: TreeId) -> Result<Option<Vec<FilterPath>>> {
         let (mut paths, mut keys) = (Vec::new(), Vec::new());
-        changed_entries(self.store(), old, Some(new), &mut |path, _, _| {
-            paths.push(FilterPath::new(path));
-            keys.extend(without_parts(path).map(|key| FilterPath::new(&key)));
-            if paths.len() > MAX_FILTER_PATHS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let mut is_listed = true;
+        changed_entries(self.store(), old, new, &mut |entry| {
+            is_listed &= paths.len() < MAX_FILTER_PATHS;
+            if is_listed {
+                paths.push(FilterPath::new(entry.path));
+                keys.extend(without_parts(entry.path).map(|key| FilterPath::new(&key)));
+            }
+            // Once they are too many, no further tree is read.
+            Ok(is_listed)
         })?;
-        let is_listed = paths.len() <= MAX_FILTER_PATHS;
         paths.extend(keys);
         Ok(is_listed.then_some(paths))
     }

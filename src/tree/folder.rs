@@ -13,6 +13,18 @@ const CONFLICT: &[u8] = b".conflict";
 /// How the name of an edge to a part starts; the name of the part's first child follows.
 pub(super) const PART: &[u8] = b".part:";
 
+/// The path of a key that a git path stands for: without the parts that it leads through. `None` where it leads through
+/// none, and where it ends at one.
+pub(crate) fn without_parts(path: &[u8]) -> Option<Vec<u8>> {
+    let is_part = |name: &&[u8]| name.starts_with(PART);
+    let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+    if names.last().is_some_and(is_part) || !names.iter().any(is_part) {
+        return None;
+    }
+    let kept: Vec<&[u8]> = names.into_iter().filter(|name| !is_part(name)).collect();
+    Some(kept.join(&b'/'))
+}
+
 /// A document as a folder holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Document {
@@ -261,4 +273,17 @@ pub(super) fn misplaced(id: TreeId, entry: &EntryRef<'_>) -> Error {
 
 pub(super) fn uneven(id: TreeId) -> Error {
     Error::Format { id, reason: "its parts are not all of one height".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_paths() {
+        let key = |path: &str| without_parts(path.as_bytes()).map(|key| String::from_utf8(key).unwrap());
+        assert_eq!(key("a/.part:b/c").as_deref(), Some("a/c"));
+        assert_eq!(key(".part:b/.part:b/c/.part:d/e").as_deref(), Some("c/e"));
+        assert_eq!((key("a/b"), key("a/.part:b"), key("a/.part:b/.part:b")), (None, None, None));
+    }
 }

@@ -14,7 +14,6 @@ mod key;
 mod list;
 mod lost;
 mod part;
-mod raw;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -26,11 +25,11 @@ pub use check::{Finding, FolderCheck, FolderChecker, Role};
 pub use diff::{Change, Diff};
 pub use edit::Edit;
 pub use edits::Edits;
+pub(crate) use folder::without_parts;
 pub use folder::{Conflict, Document};
 pub use key::{Key, KeyError};
 pub use list::{Child, Children};
 pub(crate) use lost::{Soundness, lost};
-pub(crate) use raw::{changed_entries, without_parts};
 pub use walk::{Documents, Range};
 
 use folder::Folder;

@@ -178,3 +178,27 @@ fn it_starts_by_itself_when_there_is_much_to_do() {
         sandbox.isodb(["-q", "fsck"]).ok();
     }
 }
+
+#[test]
+fn an_import_starts_it_as_well() {
+    for on in [true, false] {
+        let sandbox = Sandbox::with_database();
+        sandbox.isodb(["config", "core.unpackLimit", "1"]).ok();
+        sandbox.isodb(["config", "gc.autoPackLimit", if on { "1" } else { "0" }]).ok();
+        let lines: String = (0..100).map(|n| format!("{{\"key\":\"k{n}\",\"value\":{n}}}\n")).collect();
+        let mut import = sandbox.isodb_command(["import", "--no-sync", "--commit-every", "1"]);
+        import.env_remove("ISODB_GC_AUTO");
+        assert!(output(import, Some(lines.as_bytes())).status.success());
+        // It may not have come so far yet.
+        let has_begun = || sandbox.db().join("isodb/gc.lock").exists();
+        for _ in 0..1000 {
+            if !on || has_begun() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_eq!(has_begun(), on);
+        while sandbox.isodb(["gc"]).ok().stderr().contains("another") {}
+        sandbox.isodb(["-q", "fsck"]).ok();
+    }
+}

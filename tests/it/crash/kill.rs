@@ -11,8 +11,8 @@ use crate::support::{Sandbox, has_tool, output};
 /// The calls at which the program is killed. Names that this machine does not have are passed over.
 const CALLS: [&str; 17] = [
     "openat",
-    "write",
     "close",
+    "write",
     "fsync",
     "fdatasync",
     "syncfs",
@@ -122,8 +122,8 @@ pub(super) fn assert_usable(sandbox: &Sandbox) {
     sandbox.isodb(["-q", "fsck"]).ok();
 }
 
-fn kill_everywhere(attempt: &Attempt) {
-    let points = attempt.points(&CALLS);
+fn kill_everywhere(attempt: &Attempt, calls: &[&str], examine: impl Fn(&Sandbox) + Sync) {
+    let points = attempt.points(calls);
     let killed = AtomicUsize::new(0);
     Attempt::for_all(&points, |point| {
         let (sandbox, output, was_injected) = attempt.run_with(point, "signal=KILL");
@@ -140,7 +140,7 @@ fn kill_everywhere(attempt: &Attempt) {
             assert_eq!(found, attempt.new, "{point:?}: what it promised is lost");
         }
         assert!(found == attempt.old || found == attempt.new, "{point:?}: {found}");
-        assert_usable(&sandbox);
+        examine(&sandbox);
     });
     let killed = killed.into_inner();
     println!("{:?}: killed at {killed} of {} calls", attempt.args, points.len());
@@ -152,6 +152,49 @@ fn a_killed_program_blocks_nobody() {
     if !has_tool("strace") || !has_tool("git") {
         return;
     }
-    kill_everywhere(&Attempt::new(&["put", "animals/dora"], Some(b"goat".to_vec())));
-    kill_everywhere(&Attempt::new(&["ref", "set", "team/x", "HEAD~1"], None));
+    kill_everywhere(&Attempt::new(&["put", "animals/dora"], Some(b"goat".to_vec())), &CALLS, assert_usable);
+    kill_everywhere(&Attempt::new(&["ref", "set", "team/x", "HEAD~1"], None), &CALLS, assert_usable);
+}
+
+/// A database with two packs, loose objects, and some that nothing leads to.
+fn untidy() -> Sandbox {
+    let sandbox = Sandbox::with_database();
+    sandbox.isodb(["config", "isodb.lockTimeout", "0"]).ok();
+    for limit in ["1", "100"] {
+        sandbox.isodb(["config", "core.unpackLimit", limit]).ok();
+        let line = |n: usize| format!("{{\"key\":\"fields/{n}\",\"text\":\"{limit}{}\"}}\n", " moist".repeat(n + 9));
+        sandbox.isodb_with_input(["apply"], (0..3).map(line).collect::<String>()).ok();
+        sandbox.isodb_with_input(["put", "lost", "--on", "HEAD"], limit).ok();
+    }
+    sandbox
+}
+
+/// What all revisions hold.
+fn content(sandbox: &Sandbox) -> String {
+    ["HEAD", "HEAD~1"].map(|at| sandbox.isodb(["ls", "-r", "--long", "--at", at]).ok().text()).concat()
+}
+
+#[test]
+fn a_killed_gc_loses_nothing_and_another_one_ends_its_work() {
+    if !has_tool("strace") || !has_tool("git") {
+        return;
+    }
+    let start = untidy();
+    let (refs, before) = (refs(&start), content(&start));
+    let counted = |sandbox: &Sandbox| sandbox.isodb(["count-objects"]).ok().text();
+    let clean = start.copy();
+    let args: &[&str] = &["gc", "--prune=now"];
+    clean.isodb(args).ok();
+    let tidy = counted(&clean);
+    let files = |text: &str| ["count", "packs"].map(|name| text.contains(&format!("{name}: 0\n")));
+    assert!(counted(&start) != tidy && files(&counted(&start)) == [false; 2] && files(&tidy) == [true, false]);
+    let attempt = Attempt { start, args, input: None, old: refs.clone(), new: refs, answer: Vec::new() };
+    // A file that is only opened or closed changes nothing that the next call would not find.
+    kill_everywhere(&attempt, &CALLS[2..], |sandbox| {
+        assert_eq!(content(sandbox), before);
+        sandbox.isodb(args).ok();
+        assert_eq!(counted(sandbox), tidy);
+        assert_eq!(content(sandbox), before);
+        assert_usable(sandbox);
+    });
 }

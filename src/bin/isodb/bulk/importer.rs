@@ -188,7 +188,9 @@ impl<'a> Importer<'a> {
         let message = format!("import {documents} documents");
         let info = self.context.commit_info(self.db, self.plan.commit, message)?;
         let outcome = if self.plan.on.on.is_empty() {
-            self.db.commit(&self.target, self.expect, &changes, &info)?
+            let outcome = self.db.commit(&self.target, self.expect, &changes, &info)?;
+            self.context.start_upkeep(self.db, outcome);
+            outcome
         } else {
             self.db.commit_on(&self.parents, &changes, &info)?
         };
