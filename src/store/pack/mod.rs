@@ -84,10 +84,10 @@ impl Bases {
     }
 }
 
-/// So many bytes are mapped before their pages are given back: they count as this process's memory.
-const RELEASE_AFTER: u64 = 64 << 20;
+/// So many bytes of a pack are mapped before their pages are given back: they count as this process's memory.
+const MAPPED: usize = 64 << 20;
 /// The system maps about so many bytes around each that is looked at.
-const MAPPED_AROUND: u64 = 64 << 10;
+const STRETCH: usize = 64 << 10;
 const HEADER: usize = 12;
 const CHECKSUM: usize = 32;
 
@@ -99,9 +99,9 @@ pub(crate) struct Pack {
     stem: PathBuf,
     index: Index,
     data: OnceLock<Bytes>,
-    /// About how many bytes of the map are this process's since it was last released, and where was read last.
+    /// The stretches of the data that were looked at since its pages were last given back, a bit each, and how many.
+    touched: OnceLock<Vec<AtomicU64>>,
     mapped: AtomicU64,
-    last: AtomicU64,
     bases: Arc<Bases>,
     /// What stands for this pack among the bases.
     number: u32,
@@ -141,8 +141,8 @@ impl Pack {
             stem,
             index,
             data: OnceLock::new(),
+            touched: OnceLock::new(),
             mapped: AtomicU64::new(0),
-            last: AtomicU64::new(0),
             bases,
             number,
         })
@@ -261,13 +261,24 @@ impl Pack {
 
     /// Notes that `rest`, what follows an entry's header, was read so far, and gives the pages back now and then.
     fn count(&self, rest: &[u8], bytes: usize) {
-        let at = self.data.get().map_or(0, |data| data.len().saturating_sub(rest.len())) as u64;
-        let is_near = at.abs_diff(self.last.swap(at, Ordering::Relaxed)) < MAPPED_AROUND;
-        let bytes = bytes as u64 + if is_near { 0 } else { MAPPED_AROUND };
-        if self.mapped.fetch_add(bytes, Ordering::Relaxed) + bytes >= RELEASE_AFTER {
-            self.mapped.store(0, Ordering::Relaxed);
-            self.index.release();
-            self.release();
+        let len = self.data.get().map_or(0, |data| data.len());
+        // What fits as a whole may stay.
+        if len <= MAPPED {
+            return;
+        }
+        let touched = self.touched.get_or_init(|| (0..=len / STRETCH / 64).map(|_| AtomicU64::new(0)).collect());
+        let at = len - rest.len();
+        for stretch in at / STRETCH..=(at + bytes).min(len - 1) / STRETCH {
+            let bit = 1 << (stretch % 64);
+            if touched[stretch / 64].load(Ordering::Relaxed) & bit == 0
+                && touched[stretch / 64].fetch_or(bit, Ordering::Relaxed) & bit == 0
+                && self.mapped.fetch_add(STRETCH as u64, Ordering::Relaxed) >= MAPPED as u64
+            {
+                self.mapped.store(0, Ordering::Relaxed);
+                touched.iter().for_each(|bits| bits.store(0, Ordering::Relaxed));
+                self.index.release();
+                self.release();
+            }
         }
     }
 
