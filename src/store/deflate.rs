@@ -14,6 +14,17 @@ pub(super) fn compressor() -> Compress {
     Compress::new(LEVEL, true)
 }
 
+/// A compressor that takes a quarter of the time, for trees: most of their bytes are ids, which nothing makes shorter,
+/// and they are read the faster for it.
+pub(super) fn quick_compressor() -> Compress {
+    Compress::new(Compression::fast(), true)
+}
+
+/// Whether a stream was made by [`quick_compressor`], or stored, as its head tells.
+pub(super) fn is_quick(stream: &[u8]) -> bool {
+    stream.starts_with(&[0x78, 0x01])
+}
+
 /// Appends the zlib stream of some pieces that belong together.
 pub(super) fn deflate(compress: &mut Compress, pieces: &[&[u8]], out: &mut Vec<u8>) {
     compress.reset();

@@ -246,7 +246,7 @@ impl Pending {
     fn start_pack(&mut self) -> Result<()> {
         self.make_temporary()?;
         let mut pack = PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary)?;
-        pack.pair_documents();
+        pack.set_bulk();
         self.pack = Some(pack);
         self.places.clear();
         self.bytes = 0;

@@ -11,7 +11,7 @@ use flate2::Compress;
 use super::plan::{Chunk, Plan};
 use super::stock::{Spot, Stock, Stocked};
 use crate::object::{Error, Id, IdMap, Kind, Object, Objects};
-use crate::store::deflate::{compressor, deflate, deflate_body};
+use crate::store::deflate::{compressor, deflate, deflate_body, is_quick};
 use crate::store::pack::delta::DeltaIndex;
 use crate::store::pack::entry::EntryKind;
 use crate::store::pack::write::Copied;
@@ -114,10 +114,13 @@ impl<'a> Encoder<'a> {
         let tries_deltas = self.plan.newer(number).is_some() || kind == Kind::Blob;
         let (form, size, stream) = self.packed(pack, place, |offset| self.stream(pack, place, offset))?;
         match form {
-            EntryKind::Whole(_) if !tries_deltas || size < SMALLEST as u64 => Ok(None),
+            EntryKind::Whole(_) if size < SMALLEST as u64 => Ok(None),
+            EntryKind::Whole(_) if !tries_deltas && !is_quick(stream) => Ok(None),
             EntryKind::Whole(_) => {
                 let object = self.packed(pack, place, |offset| pack.pack.read_checked(offset, id))?;
-                Ok(Some(Fresh { id, body: object.body, stream: Some(stream.to_vec()) }))
+                // What was written in a hurry is compressed anew.
+                let stream = (!is_quick(stream)).then(|| stream.to_vec());
+                Ok(Some(Fresh { id, body: object.body, stream }))
             }
             _ => Ok(Some(Fresh { id, body: self.store.require(id, kind)?, stream: None })),
         }

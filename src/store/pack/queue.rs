@@ -15,7 +15,7 @@ use super::delta::DeltaIndex;
 use super::entry::{self, EntryKind};
 use super::index::IndexEntry;
 use crate::object::Kind;
-use crate::store::deflate::{compressor, deflate, deflate_body};
+use crate::store::deflate::{compressor, deflate, deflate_body, quick_compressor};
 
 /// A batch is sent when its bodies are this long together.
 const BATCH: usize = 64 << 10;
@@ -57,8 +57,8 @@ struct Item {
 struct Batch {
     /// The batch's place in the order of all.
     turn: u64,
-    /// Whether documents may be stored as deltas against each other.
-    is_paired: bool,
+    /// Whether this is bulk work, see [`Queue::set_bulk`].
+    is_bulk: bool,
     items: Vec<Item>,
     bytes: Vec<u8>,
     /// The zlib streams of all items that were not compressed, and where each of all ends.
@@ -108,8 +108,20 @@ pub(super) struct Queue {
     batch: Batch,
     /// The turn of the next batch to send.
     turn: u64,
-    compress: Compress,
-    is_paired: bool,
+    compress: Compressors,
+    is_bulk: bool,
+}
+
+/// What a thread compresses with.
+struct Compressors {
+    best: Compress,
+    quick: Compress,
+}
+
+impl Compressors {
+    fn new() -> Compressors {
+        Compressors { best: compressor(), quick: quick_compressor() }
+    }
 }
 
 impl fmt::Debug for Queue {
@@ -138,14 +150,15 @@ impl Queue {
             threads: Vec::new(),
             batch: Batch::default(),
             turn: 0,
-            compress: compressor(),
-            is_paired: false,
+            compress: Compressors::new(),
+            is_bulk: false,
         }
     }
 
-    /// Stores some documents as deltas against others that came with them.
-    pub(super) fn pair_documents(&mut self) {
-        self.is_paired = true;
+    /// Makes what follows bulk work: some documents are stored as deltas against others that came with them, and trees
+    /// are compressed quickly.
+    pub(super) fn set_bulk(&mut self) {
+        self.is_bulk = true;
     }
 
     /// The entries in the order of the file. Their places are known after [`Queue::drain`].
@@ -182,7 +195,7 @@ impl Queue {
         let mut state = lock(&self.shared.state);
         let mut batch = std::mem::replace(&mut self.batch, state.free.pop().unwrap_or_default());
         batch.turn = self.turn;
-        batch.is_paired = self.is_paired;
+        batch.is_bulk = self.is_bulk;
         self.turn += 1;
         state.bytes += batch.bytes.len();
         state.batches += 1;
@@ -310,7 +323,7 @@ impl Shared {
 
     /// What a thread does.
     fn work(&self) {
-        let mut compress = compressor();
+        let mut compress = Compressors::new();
         loop {
             let mut state = lock(&self.state);
             let batch = loop {
@@ -326,7 +339,7 @@ impl Shared {
     }
 
     /// Compresses a batch, and appends all that is next now.
-    fn complete(&self, mut batch: Batch, compress: &mut Compress) {
+    fn complete(&self, mut batch: Batch, compress: &mut Compressors) {
         batch.compress(compress);
         let mut tail = lock(&self.tail);
         tail.early.insert(batch.turn, batch);
@@ -397,7 +410,7 @@ impl Shared {
 }
 
 impl Batch {
-    fn compress(&mut self, compress: &mut Compress) {
+    fn compress(&mut self, Compressors { best, quick }: &mut Compressors) {
         let mut pairing = Pairing::default();
         let mut start = 0;
         for item in &mut self.items {
@@ -406,15 +419,16 @@ impl Batch {
             if item.is_compressed {
                 continue;
             }
-            if self.is_paired
+            if self.is_bulk
                 && let Some((base, delta)) = pairing.delta(item, bytes)
             {
                 (item.form, item.size) = (Form::Delta(base), delta.len() as u64);
-                deflate(compress, &[&delta], &mut self.streams);
+                deflate(best, &[&delta], &mut self.streams);
             } else {
                 match item.form {
-                    Form::Whole(_) => deflate_body(compress, bytes, &mut self.streams),
-                    Form::Delta(_) => deflate(compress, &[bytes], &mut self.streams),
+                    Form::Whole(Kind::Tree) if self.is_bulk => deflate_body(quick, bytes, &mut self.streams),
+                    Form::Whole(_) => deflate_body(best, bytes, &mut self.streams),
+                    Form::Delta(_) => deflate(best, &[bytes], &mut self.streams),
                 }
             }
             self.ends.push(self.streams.len());

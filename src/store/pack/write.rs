@@ -183,10 +183,10 @@ impl PackWriter {
         }
     }
 
-    /// Lets some of the documents that follow be stored as deltas against others that come with them: a pack of many
-    /// documents that share their form is the smaller for it.
-    pub(crate) fn pair_documents(&mut self) {
-        self.queue.pair_documents();
+    /// Makes what follows bulk work, written quickly: some documents become deltas against others that come with them, and
+    /// trees are compressed less. A gc makes up for it.
+    pub(crate) fn set_bulk(&mut self) {
+        self.queue.set_bulk();
     }
 
     /// Ends the pack and writes its index. Nothing is durable and nothing has its name yet.
