@@ -276,7 +276,7 @@ impl Pack {
             {
                 self.mapped.store(0, Ordering::Relaxed);
                 touched.iter().for_each(|bits| bits.store(0, Ordering::Relaxed));
-                self.index.release();
+                // The index stays: nearly every look-up is in another page of it.
                 self.release();
             }
         }
