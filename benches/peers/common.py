@@ -14,10 +14,10 @@ CROPS = ["wheat", "barley", "maize", "soy", "clover", "rye", "oats", "potato"]
 BREEDS = ["holstein", "jersey", "angus", "hereford", "merino", "suffolk", "boer", "duroc"]
 NOTES = ["ok", "sensor drift suspected", "battery low", "rain during sampling", "recalibrated",
          "vole damage near the probe", "field flooded last night", "sprayed two days ago"]
-# Stock git gives its zlib state back to the system after every object, which makes its imports three times slower here.
+# For git alone: it gives its zlib state back to the system after every object, which makes imports three times slower.
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": "500000000", "MALLOC_MMAP_THRESHOLD_": "500000000"}
 PEOPLE = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "f"), ("EMAIL", "f@x"))}
-ENV = dict(os.environ, GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, **PEOPLE, **MALLOC)
+ENV = dict(os.environ, GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, **PEOPLE)
 
 
 def reading(rng, i):

@@ -7,9 +7,19 @@ import random
 import subprocess
 import time
 
-from .common import ENV, call, copy, pairs, run
+from . import common
+from .common import MALLOC, copy, pairs
 
 DURABLE = ["-c", "core.fsync=all"]
+ENV = dict(common.ENV, **MALLOC)
+
+
+def call(*args, **more):
+    return common.call(*args, env=ENV, **more)
+
+
+def run(*args, **more):
+    return common.run(*args, env=ENV, **more)
 
 
 def commit(changes, n, with_parent):
