@@ -8,14 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flate2::write::ZlibEncoder;
-use flate2::{Decompress, FlushDecompress, Status};
 
 use super::entry::{self, EntryKind};
 use super::files::{Files, Finished};
 use super::index::IndexEntry;
 use super::queue::{Form, Queue};
 use super::table::Table;
-use super::{Flaw, delta};
+use super::{Flaw, delta, inflate};
 use crate::disk::Disk;
 use crate::object::{Error, Id, Kind, Object};
 use crate::store::{Reader, Result, deflate, io_error};
@@ -167,7 +166,7 @@ impl PackWriter {
                 .read_at(self.files.pack(), at, (next - at) as usize)
                 .map_err(|source| self.error(source))?;
             let header = entry::decode(&bytes, at).map_err(damaged)?;
-            let data = inflate(&bytes[header.len..], header.size).map_err(damaged)?;
+            let (data, _) = inflate::exact(&bytes[header.len..], header.size).map_err(damaged)?;
             match header.kind {
                 EntryKind::OfsDelta(base) => {
                     deltas.push(data);
@@ -196,15 +195,5 @@ impl PackWriter {
         drop(table);
         let (file, entries) = queue.close();
         files.finish(file, entries, None)
-    }
-}
-
-/// Inflates what this process has written a moment ago.
-fn inflate(stream: &[u8], size: u64) -> Result<Vec<u8>, Flaw> {
-    let mut out = Vec::with_capacity(size as usize);
-    let status = Decompress::new(true).decompress_vec(stream, &mut out, FlushDecompress::Finish);
-    match status {
-        Ok(Status::StreamEnd) if out.len() as u64 == size => Ok(out),
-        _ => Err(Flaw("an entry of a new pack does not inflate")),
     }
 }
