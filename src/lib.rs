@@ -8,7 +8,9 @@
 //! | `object` | git's objects with SHA-256: bytes to values and back |
 //! | `store` | where objects lie |
 //! | `refs` | names for ids |
+//! | `json` | JSON that loses nothing |
 //! | `tree` | keys and folders |
+//! | `script` | merge scripts |
 //! | `database` | commits, history, revisions: the one room that moves refs |
 //!
 //! ```
@@ -46,8 +48,10 @@
 
 mod database;
 mod disk;
+mod json;
 mod object;
 mod refs;
+mod script;
 mod store;
 mod tree;
 
@@ -59,6 +63,7 @@ pub use database::{
 pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,
 };
+pub use json::{Number, ParseError as JsonError, Value, parse as parse_json, write as write_json};
 pub use object::{
     BlobId, Commit, CommitId, Entry, EntryRef, Error as ObjectError, Hasher, Id, IdHasher, IdMap, IdSet, Ident, Kind,
     Memory, Mode, Object, Objects, Person, Prefix, Tag, TagId, Time, Tree as GitTree, TreeId, check, decode_header,
@@ -67,6 +72,7 @@ pub use object::{
 pub use refs::{
     Error as RefError, Expect, LogEntry, NameError, Prepared, RefEdit, RefName, RefValue, Reflog, Refs, WriteLock,
 };
+pub use script::{Dialect, Failure as ScriptFailure, Job, Loaded, Runner, Script, Side, Verdict};
 pub use store::{
     ChangedEntry, GcOptions, GcProgress, GcReport, GcStage, IN_MEMORY_LIMIT, Reader, Received, Roots, STREAM_FROM,
     Store, Usage, changed_entries, hash_stream,
