@@ -10,6 +10,7 @@
 //! | `refs` | names for ids |
 //! | `json` | JSON that loses nothing |
 //! | `tree` | keys and folders |
+//! | `merge` | three trees into one |
 //! | `script` | merge scripts |
 //! | `database` | commits, history, revisions: the one room that moves refs |
 //!
@@ -49,6 +50,7 @@
 mod database;
 mod disk;
 mod json;
+mod merge;
 mod object;
 mod refs;
 mod script;
@@ -64,10 +66,11 @@ pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,
 };
 pub use json::{Number, ParseError as JsonError, Value, parse as parse_json, write as write_json};
+pub use merge::{Decision, Dispute, ThreeWay, three_way};
 pub use object::{
     BlobId, Commit, CommitId, Entry, EntryRef, Error as ObjectError, Hasher, Id, IdHasher, IdMap, IdSet, Ident, Kind,
-    Memory, Mode, Object, Objects, Person, Prefix, Tag, TagId, Time, Tree as GitTree, TreeId, check, decode_header,
-    encode_header, encode_sorted, encode_tree, hash, tree_order,
+    Memory, Mode, Object, Objects, Overlay, Person, Prefix, Tag, TagId, Time, Tree as GitTree, TreeId, check,
+    decode_header, encode_header, encode_sorted, encode_tree, hash, tree_order,
 };
 pub use refs::{
     Error as RefError, Expect, LogEntry, NameError, Prepared, RefEdit, RefName, RefValue, Reflog, Refs, WriteLock,

@@ -13,6 +13,7 @@ mod id;
 mod ident;
 mod lines;
 mod memory;
+mod overlay;
 mod tag;
 mod tree;
 
@@ -27,6 +28,7 @@ pub use header::{Hasher, decode_header, encode_header, hash};
 pub use id::{BlobId, CommitId, Id, IdHasher, IdMap, IdSet, Prefix, TagId, TreeId};
 pub use ident::{Ident, Person, Time};
 pub use memory::Memory;
+pub use overlay::Overlay;
 pub use tag::Tag;
 pub use tree::Tree;
 

@@ -1,0 +1,121 @@
+//! Merging: three trees into one, and what decides between the versions of a document.
+//!
+//! [`three_way`] brings together what two sides did and lists the documents that they disagree on. Whoever called it
+//! decides on each of these, and [`ThreeWay::finish`] makes the tree. Nothing depends on which side is left.
+
+mod versions;
+
+use std::cmp::Ordering;
+
+use crate::object::{BlobId, Objects, TreeId};
+use crate::tree::{self, Change, Conflict, Document, Edit, Edits, Key, Tree};
+
+use versions::Merged;
+
+/// What merging three trees comes to before its disputes are decided.
+#[derive(Clone, Debug)]
+pub struct ThreeWay {
+    left: TreeId,
+    /// What makes the merged tree of the left one, but for the disputes.
+    edits: Edits,
+    /// The documents that both sides changed, differently, in the order of their keys.
+    pub disputes: Vec<Dispute>,
+}
+
+/// A document that two sides changed differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispute {
+    /// Where it is.
+    pub key: Key,
+    /// More than one version (the deletion may be one), and the content that they came from, where there was one.
+    pub set: Conflict,
+}
+
+/// What becomes of a document in dispute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// All versions stay, in conflict.
+    Keep,
+    /// The document has this content, which is among the objects when the tree is written.
+    Merged(BlobId),
+    /// There is no document any more.
+    Deleted,
+}
+
+/// Merges what `left` and `right` changed since `base`.
+///
+/// A document that one side alone changed is taken as that side has it, conflict and all. The sets of versions of one that
+/// both changed differently are merged; with more than one version left it is in dispute. Swapping the sides changes
+/// nothing.
+///
+/// # Errors
+/// [`tree::Error`] where a tree cannot be read or is no folder.
+pub fn three_way<O: Objects + Sync + ?Sized>(
+    objects: &O,
+    base: TreeId,
+    left: TreeId,
+    right: TreeId,
+) -> Result<ThreeWay, tree::Error> {
+    let base = Tree::new(objects, base);
+    let mut merge = ThreeWay { left, edits: Edits::new(), disputes: Vec::new() };
+    let mut lefts = base.diff(&base.with_root(left), None)?;
+    let mut rights = base.diff(&base.with_root(right), None)?;
+    let (mut one, mut other) = (lefts.next().transpose()?, rights.next().transpose()?);
+    while let Some(change) = other {
+        let order = one.as_ref().map_or(Ordering::Greater, |one| one.key.cmp(&change.key));
+        let left = if order.is_eq() { one.as_ref().and_then(|one| one.new) } else { change.old };
+        if order.is_lt() {
+            other = Some(change);
+        } else {
+            merge.document(&base, change, left)?;
+            other = rights.next().transpose()?;
+        }
+        if order.is_le() {
+            one = lefts.next().transpose()?;
+        }
+    }
+    Ok(merge)
+}
+
+impl ThreeWay {
+    /// Takes in a document that the right side changed.
+    fn document<O: Objects + ?Sized>(
+        &mut self,
+        tree: &Tree<'_, O>,
+        Change { key, old, new }: Change,
+        left: Option<Document>,
+    ) -> Result<(), tree::Error> {
+        match versions::merge(tree, old, left, new)? {
+            Merged::Left => {}
+            Merged::Right => self.edits.push(&key, new.map_or(Edit::Remove, Edit::Put)),
+            Merged::Absent => self.edits.push(&key, Edit::Remove),
+            Merged::Set(set) => match set.versions.first() {
+                Some(&blob) if versions::is_single(&set) => self.edits.push(&key, Edit::Put(blob.into())),
+                _ => self.disputes.push(Dispute { key, set }),
+            },
+        }
+        Ok(())
+    }
+
+    /// Writes the merged tree. The decisions are those on the disputes, in their order; a dispute without one is kept as
+    /// a conflict.
+    ///
+    /// # Errors
+    /// [`tree::Error`] where an object cannot be read or written.
+    pub fn finish<O: Objects + Sync + ?Sized>(
+        mut self,
+        objects: &O,
+        decisions: &[Decision],
+    ) -> Result<TreeId, tree::Error> {
+        let decisions = decisions.iter().copied().chain(std::iter::repeat(Decision::Keep));
+        for (dispute, decision) in self.disputes.iter().zip(decisions) {
+            let document = match decision {
+                Decision::Keep => dispute.set.write(objects)?,
+                Decision::Merged(blob) => Some(blob.into()),
+                Decision::Deleted => None,
+            };
+            self.edits.push(&dispute.key, document.map_or(Edit::Remove, Edit::Put));
+        }
+        Ok(Tree::new(objects, self.left).edit(&self.edits)?.id())
+    }
+}
