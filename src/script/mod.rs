@@ -4,6 +4,16 @@
 //! the data. What it answers must be the same on every machine, so everything that could differ is taken from it, and
 //! everything that it could use too much of has a limit that is counted, never timed.
 
+mod engine;
+mod in_process;
+mod limits;
+mod rhai;
+mod wasm;
+
+pub use in_process::InProcess;
+
+use crate::json;
+
 /// The languages of scripts. A name fixes an engine down to its version: what a script answers never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
@@ -66,6 +76,19 @@ pub struct Job {
     pub right: Option<Vec<u8>>,
     /// Who made the two versions; needed only for scripts that take it.
     pub sides: Option<[Side; 2]>,
+}
+
+impl Job {
+    /// The versions that are there: those that are not the deletion.
+    fn versions(&self) -> impl Iterator<Item = &[u8]> {
+        [&self.left, &self.right].into_iter().flatten().map(Vec::as_slice)
+    }
+
+    /// Whether the merged document has to be JSON: the versions that are there all are.
+    pub fn makes_json(&self) -> bool {
+        let mut versions = self.versions().peekable();
+        versions.peek().is_some() && versions.all(|version| json::parse(version).is_ok())
+    }
 }
 
 /// What a script made of a document. The same on every machine.
