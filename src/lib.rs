@@ -59,8 +59,8 @@ mod tree;
 
 pub use database::{
     Changeset, CommitInfo, Condition, Config, ConfigError, Database, Error, Found, FsckProgress, FsckReport, FsckStage,
-    GcOutcome, GcRequest, History, HistoryEntry, HistoryOptions, Lost, MAX_DOCUMENT, NdjsonLine, NdjsonReader, Outcome,
-    Problem, Repair, Series, Severity, discover, init,
+    GcOutcome, GcRequest, History, HistoryEntry, HistoryOptions, Lost, MAX_DOCUMENT, NdjsonLine, NdjsonReader, Origin,
+    Outcome, Problem, Repair, Series, Severity, discover, init,
 };
 pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,

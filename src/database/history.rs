@@ -92,8 +92,8 @@ impl Database {
     }
 }
 
-/// The paths that are in the filter of every commit that changed what is at or below a key.
-fn paths(key: &Key) -> Vec<FilterPath> {
+/// The paths that are in the filter of every commit that changed what is at or below a key, the shortest first.
+pub(super) fn paths(key: &Key) -> Vec<FilterPath> {
     let path = key.path().as_bytes();
     let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     ends.map(|(end, _)| FilterPath::new(&path[..end])).collect()

@@ -46,6 +46,11 @@ impl<'a> Lineage<'a> {
         self.graph.filter(|graph| place < graph.len())
     }
 
+    /// Whether the file has the commit of a place, and so all its ancestors.
+    pub(super) fn is_in_file(&self, place: u32) -> bool {
+        self.graph(place).is_some()
+    }
+
     /// The place of a commit, which need not be there.
     pub(super) fn place(&mut self, id: CommitId) -> u32 {
         if let Some(position) = self.graph.and_then(|graph| graph.find(id)) {

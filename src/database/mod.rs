@@ -16,6 +16,7 @@ mod init;
 mod lineage;
 mod maintain;
 mod ndjson;
+mod origins;
 mod revision;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use history::{Entry as HistoryEntry, History, HistoryOptions};
 pub use init::{Found, discover, init};
 pub use maintain::{GcOutcome, GcRequest};
 pub use ndjson::{NdjsonLine, NdjsonReader};
+pub use origins::Origin;
 
 use error::{Result, io_error};
 

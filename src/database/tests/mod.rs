@@ -3,6 +3,7 @@
 mod ancestry;
 mod graph;
 mod history;
+mod origins;
 mod repair;
 
 use std::path::Path;
