@@ -66,7 +66,10 @@ pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,
 };
 pub use json::{Number, ParseError as JsonError, Value, parse as parse_json, write as write_json};
-pub use merge::{Decision, Dispute, ThreeWay, three_way};
+pub use merge::{
+    Decision, Dispute, Field, Fields, Later, MAX_CONTENT, Method, Pattern, PatternError, Rule, Rules, RulesError,
+    ThreeWay, is_json_object, merge_json, merge_text, three_way,
+};
 pub use object::{
     BlobId, Commit, CommitId, Entry, EntryRef, Error as ObjectError, Hasher, Id, IdHasher, IdMap, IdSet, Ident, Kind,
     Memory, Mode, Object, Objects, Overlay, Person, Prefix, Tag, TagId, Time, Tree as GitTree, TreeId, check,

@@ -12,6 +12,18 @@ pub struct ParseError {
     pub at: usize,
 }
 
+/// What JSON can say and a value cannot hold.
+const NAME_TWICE: &str = "an object with a name twice";
+const HALF_A_PAIR: &str = "half of a surrogate pair";
+const TOO_DEEP: &str = "nesting that is too deep";
+
+impl ParseError {
+    /// Whether the bytes are JSON so far, and a value would only lose something of it.
+    pub fn is_loss(&self) -> bool {
+        [NAME_TWICE, HALF_A_PAIR, TOO_DEEP].contains(&self.reason)
+    }
+}
+
 /// Reads one JSON value with nothing but white space around it.
 ///
 /// # Errors
@@ -92,7 +104,7 @@ impl Parser<'_> {
     fn value(&mut self, depth: usize) -> Result<Value, ParseError> {
         self.space();
         match self.peek() {
-            Some(b'{' | b'[') if depth == MAX_DEPTH => Err(self.wrong("nesting that is too deep")),
+            Some(b'{' | b'[') if depth == MAX_DEPTH => Err(self.wrong(TOO_DEEP)),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
             Some(b'"') => self.string().map(Value::String),
@@ -162,7 +174,7 @@ impl Parser<'_> {
         let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(ParseError { reason: "an object with a name twice", at: start });
+            return Err(ParseError { reason: NAME_TWICE, at: start });
         }
         Ok(Value::Object(members))
     }
@@ -206,18 +218,18 @@ impl Parser<'_> {
     fn unicode(&mut self) -> Result<char, ParseError> {
         let first = self.hex()?;
         if !(0xD800..0xDC00).contains(&first) {
-            return char::from_u32(first).ok_or_else(|| self.wrong("half of a surrogate pair"));
+            return char::from_u32(first).ok_or_else(|| self.wrong(HALF_A_PAIR));
         }
         if !self.text[self.at..].starts_with("\\u") {
-            return Err(self.wrong("half of a surrogate pair"));
+            return Err(self.wrong(HALF_A_PAIR));
         }
         self.at += 1;
         let second = self.hex()?;
         if !(0xDC00..0xE000).contains(&second) {
-            return Err(self.wrong("half of a surrogate pair"));
+            return Err(self.wrong(HALF_A_PAIR));
         }
         let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-        char::from_u32(code).ok_or_else(|| self.wrong("half of a surrogate pair"))
+        char::from_u32(code).ok_or_else(|| self.wrong(HALF_A_PAIR))
     }
 
     /// Four digits behind a `u`.

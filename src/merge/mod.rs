@@ -1,8 +1,18 @@
 //! Merging: three trees into one, and what decides between the versions of a document.
 //!
 //! [`three_way`] brings together what two sides did and lists the documents that they disagree on. Whoever called it
-//! decides on each of these, and [`ThreeWay::finish`] makes the tree. Nothing depends on which side is left.
+//! decides on each of these, and [`ThreeWay::finish`] makes the tree. Nothing depends on which side is left. [`Rules`]
+//! say how to decide by the key; [`merge_json`] and [`merge_text`] do it by the contents (`docs/format/rules.md`).
 
+mod decimal;
+mod diff;
+mod fields;
+mod json;
+mod list;
+mod pattern;
+mod rules;
+mod slide;
+mod text;
 mod versions;
 
 use std::cmp::Ordering;
@@ -10,7 +20,25 @@ use std::cmp::Ordering;
 use crate::object::{BlobId, Objects, TreeId};
 use crate::tree::{self, Change, Conflict, Document, Edit, Edits, Key, Tree};
 
+pub use fields::{Field, Fields};
+pub use json::{is_json_object, merge_json};
+pub use pattern::{Pattern, PatternError};
+pub use rules::{Method, Rule, Rules, RulesError};
+pub use text::merge_text;
+
 use versions::Merged;
+
+/// The longest content that is merged, in bytes: 16 MiB. A document with a longer version stays in conflict.
+pub const MAX_CONTENT: usize = 16 << 20;
+
+/// Which of two versions is the later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Later {
+    /// The left one.
+    Left,
+    /// The right one.
+    Right,
+}
 
 /// What merging three trees comes to before its disputes are decided.
 #[derive(Clone, Debug)]
@@ -44,9 +72,9 @@ pub enum Decision {
 
 /// Merges what `left` and `right` changed since `base`.
 ///
-/// A document that one side alone changed is taken as that side has it, conflict and all. The sets of versions of one that
-/// both changed differently are merged; with more than one version left it is in dispute. Swapping the sides changes
-/// nothing.
+/// A document that one side alone changed is taken as that side has it, conflict and all. The sets of versions of one
+/// that both changed differently are merged; with more than one version left it is in dispute. Swapping the sides
+/// changes nothing.
 ///
 /// # Errors
 /// [`tree::Error`] where a tree cannot be read or is no folder.
@@ -97,8 +125,8 @@ impl ThreeWay {
         Ok(())
     }
 
-    /// Writes the merged tree. The decisions are those on the disputes, in their order; a dispute without one is kept as
-    /// a conflict.
+    /// Writes the merged tree. The decisions are those on the disputes, in their order; a dispute without one is kept
+    /// as a conflict.
     ///
     /// # Errors
     /// [`tree::Error`] where an object cannot be read or written.
