@@ -8,6 +8,7 @@ mod ancestry;
 mod changeset;
 mod commit;
 mod config;
+mod conflicts;
 mod error;
 mod fsck;
 mod graph;

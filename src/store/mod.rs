@@ -38,6 +38,7 @@ pub use pack::receive::Received;
 pub(crate) use repair::Aside;
 pub use source::Usage;
 pub use stream::Reader;
+pub(crate) use temporary::new_stem;
 pub(crate) use verify::Fault;
 pub use walk::{ChangedEntry, changed_entries};
 

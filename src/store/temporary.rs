@@ -21,7 +21,7 @@ pub(super) const BESIDE: &str = "tmp_obj_";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What names begin with that no other process and no other writer of this process makes.
-pub(super) fn new_stem() -> String {
+pub(crate) fn new_stem() -> String {
     format!("{}-{:016x}", std::process::id(), RandomState::new().build_hasher().finish())
 }
 

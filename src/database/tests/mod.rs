@@ -1,6 +1,7 @@
 //! Tests of histories: made at random, with merges, clocks that go wrong and folders that are cut anew.
 
 mod ancestry;
+mod conflicts;
 mod graph;
 mod history;
 mod origins;
