@@ -58,9 +58,9 @@ mod store;
 mod tree;
 
 pub use database::{
-    Changeset, CommitInfo, Condition, Config, ConfigError, Database, Error, Found, FsckProgress, FsckReport, FsckStage,
-    GcOutcome, GcRequest, History, HistoryEntry, HistoryOptions, Lost, MAX_DOCUMENT, NdjsonLine, NdjsonReader, Origin,
-    Outcome, Problem, Repair, Series, Severity, discover, init,
+    Changeset, Choice, CommitInfo, Condition, Config, ConfigError, Database, Error, Found, FsckProgress, FsckReport,
+    FsckStage, GcOutcome, GcRequest, History, HistoryEntry, HistoryOptions, InConflict, Lost, MAX_DOCUMENT, NdjsonLine,
+    NdjsonReader, Origin, Outcome, Problem, Repair, Series, Severity, Version, discover, init,
 };
 pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,

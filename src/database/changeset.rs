@@ -12,6 +12,8 @@ pub enum Condition {
     Absent,
     /// This content. Failing it is a failed expectation.
     Holds(BlobId),
+    /// This document, its versions in conflict included. Failing it is a failed expectation.
+    Is(Document),
     /// A document, of any content. Failing it is [`Error::NoDocument`].
     Exists,
     /// A document, or documents below it. Failing it is [`Error::NothingBelow`].
@@ -85,10 +87,14 @@ fn check<O: Objects + ?Sized>(base: &Tree<'_, O>, key: &Key, condition: Conditio
             None => Err(Error::NothingBelow(key.clone())),
         };
     }
-    let found = base.get(key)?.map(|document| document.blob);
+    let document = base.get(key)?;
+    let found = document.map(|document| document.blob);
     let expected = match condition {
         Condition::Absent => None,
         Condition::Holds(id) => Some(id),
+        Condition::Is(expected) if document == Some(expected) => return Ok(()),
+        Condition::Is(expected) if found == Some(expected.blob) => return Err(Error::OtherVersions(key.clone())),
+        Condition::Is(expected) => Some(expected.blob),
         Condition::Exists if found.is_none() => return Err(Error::NoDocument(key.clone())),
         Condition::Exists | Condition::FolderExists => return Ok(()),
     };

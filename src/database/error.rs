@@ -100,6 +100,12 @@ pub enum Error {
         /// What it holds.
         found: Option<BlobId>,
     },
+    /// A document has other versions in conflict than the caller expected, or is in conflict no more.
+    #[error("{0:?} is not in the conflict that was expected")]
+    OtherVersions(Key),
+    /// A document is not in conflict.
+    #[error("{0:?} is not in conflict")]
+    NoConflict(Key),
     /// One line of a stream of changes is wrong.
     #[error("line {line}: {reason}")]
     Line {

@@ -21,6 +21,7 @@ mod origins;
 mod revision;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ pub use init::{Found, discover, init};
 pub use maintain::{GcOutcome, GcRequest};
 pub use ndjson::{NdjsonLine, NdjsonReader};
 pub use origins::Origin;
+pub use versions::{Choice, InConflict, Version};
 
 use error::{Result, io_error};
 

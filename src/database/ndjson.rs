@@ -62,6 +62,8 @@ struct Members<'a> {
     _id: Option<IgnoredAny>,
     #[serde(rename = "size")]
     _size: Option<IgnoredAny>,
+    #[serde(rename = "conflict")]
+    _conflict: Option<IgnoredAny>,
 }
 
 /// A text that is borrowed where it can be: within an option, a bare `Cow` never is.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::write::EncoderWriter;
-use isodb::{BlobId, Database, Key, Kind, ObjectError, Reader, STREAM_FROM};
+use isodb::{BlobId, Database, Document, Key, Kind, ObjectError, Reader, STREAM_FROM};
 use serde_json::value::RawValue;
 
 use crate::error::OutputError;
@@ -56,10 +56,17 @@ impl Content {
     }
 }
 
-/// Writes a document with its id and its size.
-pub(crate) fn write_json(db: &Database, out: &mut impl Write, key: &Key, blob: BlobId, content: Content) -> Result<()> {
+/// Writes a document with its id and its size, and whether it is in conflict.
+pub(crate) fn write_json(
+    db: &Database,
+    out: &mut impl Write,
+    key: &Key,
+    Document { blob, conflict }: Document,
+    content: Content,
+) -> Result<()> {
     write_key(out, &key.text())?;
-    write!(out, ",\"id\":\"{blob}\",\"size\":{}", content.size()).map_err(OutputError)?;
+    let conflict = if conflict.is_some() { ",\"conflict\":true" } else { "" };
+    write!(out, ",\"id\":\"{blob}\",\"size\":{}{conflict}", content.size()).map_err(OutputError)?;
     write_content(db, out, blob, content)
 }
 

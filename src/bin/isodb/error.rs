@@ -163,7 +163,10 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
         ),
         Error::BadRevision { .. } | Error::WrongKind { .. } | Error::Ambiguous { .. } => (Status::Usage, None),
         Error::NoDocument(key) | Error::NothingBelow(key) => (Status::No, similar_key(context, key)),
-        Error::Unexpected { .. } => (Status::Expectation, hint("read it again with `isodb get`, and decide anew")),
+        Error::NoConflict(_) => (Status::No, hint("`isodb conflicts` lists the documents that are")),
+        Error::Unexpected { .. } | Error::OtherVersions(_) => {
+            (Status::Expectation, hint("read it again with `isodb get`, and decide anew"))
+        }
         Error::NotDurable { .. } => {
             (Status::System, hint("everybody sees the change all the same; look after the disk before you rely on it"))
         }

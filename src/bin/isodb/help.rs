@@ -5,11 +5,12 @@ use clap::CommandFactory;
 use crate::args::Cli;
 
 /// The commands as `isodb --help` groups them, porcelain before plumbing.
-pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
+pub(crate) const GROUPS: [(&str, &[&str]); 7] = [
     ("Start", &["init", "config"]),
     ("Documents", &["put", "get", "rm", "ls", "apply", "import", "export"]),
     ("History", &["log", "show", "diff", "head", "restore"]),
     ("Names", &["ref"]),
+    ("Merging", &["conflicts", "resolve"]),
     ("Objects", &["cat-object", "hash-object", "ls-tree", "rev-parse", "count-objects"]),
     ("Upkeep", &["gc", "fsck", "completions"]),
 ];

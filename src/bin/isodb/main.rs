@@ -15,6 +15,7 @@ mod parsing;
 mod people;
 mod progress;
 mod time;
+mod versions;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

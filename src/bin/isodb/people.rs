@@ -40,13 +40,17 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
+/// Who and when as a JSON object.
+pub(crate) fn person_json(ident: &Ident) -> Value {
+    json!({"name": ident.name(), "email": ident.email(), "time": ident.seconds()})
+}
+
 /// A commit as a JSON object.
 pub(crate) fn commit_json(id: CommitId, commit: &Commit) -> Value {
-    let person = |ident: &Ident| json!({"name": ident.name(), "email": ident.email(), "time": ident.seconds()});
     let parents: Vec<String> = commit.parents.iter().map(ToString::to_string).collect();
     json!({
         "commit": id.to_string(), "tree": commit.tree.to_string(), "parents": parents,
-        "author": person(&commit.author), "committer": person(&commit.committer), "message": commit.message_text(),
+        "author": person_json(&commit.author), "committer": person_json(&commit.committer), "message": commit.message_text(),
     })
 }
 
@@ -104,7 +108,7 @@ pub(crate) fn print_change(db: &Database, out: &mut Output, change: &Change, det
 }
 
 /// What differs between the two contents: by field where both are JSON, else by line where both are text.
-fn patch(db: &Database, out: &Output, change: &Change) -> Result<String> {
+pub(crate) fn patch(db: &Database, out: &Output, change: &Change) -> Result<String> {
     let load = |document: Option<isodb::Document>| -> Result<Option<Vec<u8>>> {
         let Some(document) = document else { return Ok(Some(Vec::new())) };
         match db.store().header(document.blob.0)? {

@@ -145,3 +145,36 @@ fn a_note_that_cannot_be_right_is_passed_over() {
     assert_eq!(db.conflicts(other, None).unwrap().len(), 2);
     assert!(disk.read(Path::new(NOTE)).is_err());
 }
+
+#[test]
+fn a_condition_holds_for_all_versions() {
+    let (_, db) = database();
+    let tree = edit(&db, TreeId::EMPTY, &[(1, Some((1, 2))), (2, Some((1, 1))), (3, Some((1, 2)))]);
+    commit(&db, tree);
+    let document = |n: u16| db.tree(tree).get(&key(n)).unwrap().unwrap();
+    let ann = crate::object::Person::new("Ann", "ann@farm").unwrap();
+    let (author, committer, message) = (ann.clone(), ann, String::new());
+    let info = crate::CommitInfo { author, author_time: 1, committer, committer_time: 1, message };
+    let replace = |n: u16, expected: Document| {
+        let mut changes = crate::Changeset::new();
+        changes.require(key(n), crate::Condition::Is(expected));
+        changes.put(key(n), document(2));
+        db.commit(&RefName::head(), Expect::Any, &changes, &info)
+    };
+    use crate::Error;
+    assert!(matches!(replace(1, document(2)), Err(Error::Unexpected { .. })));
+    assert!(matches!(replace(1, document(1).blob.into()), Err(Error::OtherVersions(_))));
+    assert!(replace(1, document(1)).unwrap().is_new);
+    // Somebody else was first.
+    assert!(matches!(replace(1, document(1)), Err(Error::Unexpected { .. })));
+    assert!(!replace(1, document(2)).unwrap().is_new);
+    // The version that all read is stored as it is, which is a choice.
+    let mut changes = crate::Changeset::new();
+    changes.put(key(3), document(3).blob);
+    assert!(db.commit(&RefName::head(), Expect::Any, &changes, &info).unwrap().is_new);
+    assert!(matches!(replace(3, document(3)), Err(Error::OtherVersions(_))));
+    assert!(matches!(db.versions(&[], &[(key(3), document(2))]), Err(Error::NoConflict(_))));
+    changes.remove(key(3));
+    db.commit(&RefName::head(), Expect::Any, &changes, &info).unwrap();
+    assert!(matches!(replace(3, document(3)), Err(Error::Unexpected { found: None, .. })));
+}

@@ -1,5 +1,7 @@
 //! A hermetic environment for spawned commands: a directory of its own, a fixed clock, no configuration of the user's.
 
+pub mod farm;
+
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -16,7 +16,8 @@ use crate::people::{self, Detail};
 /// Each is marked A (added), M (changed) or D (removed). Subtrees that are equal are not read. With -p, JSON documents
 /// are compared field by field (each by its JSON pointer), other text line by line.
 ///
-/// With --json, a document is {"key","status","old","new"}: added, changed or removed, and the contents' ids.
+/// With --json, a document is {"key","status","old","new"}: added, changed or removed, and the contents' ids; and
+/// "conflict":true for one that is in conflict now. Where only the versions in conflict differ, the ids are the same.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb diff HEAD~1
@@ -84,9 +85,13 @@ pub(super) fn change_json(change: &Change) -> Value {
         'D' => "removed",
         _ => "changed",
     };
-    json!({
+    let mut object = json!({
         "key": change.key.text(), "status": status,
         "old": change.old.map(|document| document.blob.to_string()),
         "new": change.new.map(|document| document.blob.to_string()),
-    })
+    });
+    if change.new.is_some_and(|document| document.conflict.is_some()) {
+        object["conflict"] = true.into();
+    }
+    object
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::ValueEnum;
-use isodb::{BlobId, CommitId, Database, Document, Error, Key, Kind, Range, TreeId};
+use isodb::{BlobId, Database, Document, Error, Key, Objects as _, Range, TreeId};
 
 use crate::bulk::exporter::{Form, Sink};
 use crate::bulk::files;
@@ -154,20 +154,10 @@ fn by_name(output: Option<&Path>) -> Format {
 
 /// The root tree at a revision, and when its commit was made; 1970 for a tree that is no commit's.
 fn at(db: &Database, revision: Option<&str>) -> Result<(TreeId, u64)> {
-    let commit = match revision {
-        None => db.head()?.1,
-        Some(revision) => {
-            let id = db.peel(db.resolve(revision)?)?;
-            let is_commit = db.store().header(id)?.is_some_and(|(kind, _)| kind == Kind::Commit);
-            if !is_commit {
-                return Ok((db.resolve_tree(revision)?, 0));
-            }
-            Some(CommitId(id))
-        }
-    };
-    let Some(commit) = commit else { return Ok((TreeId::EMPTY, 0)) };
-    let commit = isodb::Objects::commit(db.store(), commit)?;
-    Ok((commit.tree, u64::try_from(commit.committer.seconds()).unwrap_or_default()))
+    let (commit, tree) = super::place_at(db, revision)?;
+    let time =
+        commit.map(|commit| Ok::<_, anyhow::Error>(db.store().commit(commit)?.committer.seconds())).transpose()?;
+    Ok((tree, time.and_then(|time| u64::try_from(time).ok()).unwrap_or_default()))
 }
 
 /// The documents to write.

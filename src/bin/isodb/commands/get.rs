@@ -1,9 +1,10 @@
 //! `isodb get`: read documents.
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
-use isodb::{Database, Document, Error, Key, Store, Tree};
+use isodb::{Database, Document, Error, Key, Store, Tree, TreeId};
 use serde_json::json;
 
 use crate::args::ListArgs;
@@ -12,7 +13,8 @@ use crate::context::Context;
 use crate::document::{self, Content, READ_AHEAD};
 use crate::error::{Failure, OutputError, say};
 use crate::input::Records;
-use crate::output::{Output, Style};
+use crate::output::{Output, Style, quoted};
+use crate::versions;
 
 /// Print documents, byte for byte
 ///
@@ -20,9 +22,13 @@ use crate::output::{Output, Style};
 /// newline, or by a line `missing KEY`; with -z keys and answers end in NUL. Exit 1 when a document that was named as
 /// an argument is not there.
 ///
+/// Of a document in conflict the version with the greatest id is printed, with a warning; with --strict none is, and the
+/// exit status is 1 (with --batch, a line `conflict KEY` answers). `isodb show KEY` shows all versions.
+///
 /// With --json, a document is one line: {"key","id","size"} and its content as "value" (JSON on one line, as it was
-/// stored; "newline":true where a final newline follows), "text" or "base64", or {"key","missing":true}; with --batch,
-/// keys can be in JSON quoting then. What it prints of documents, `isodb apply` stores.
+/// stored; "newline":true where a final newline follows), "text" or "base64", and "conflict":true for one in conflict; or
+/// {"key","missing":true}; with --batch, keys can be in JSON quoting then. What it prints of documents, `isodb apply`
+/// stores.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb get animals/bella | jq .born
@@ -35,6 +41,12 @@ pub(crate) struct Args {
     /// As it was at REV
     #[arg(long, value_name = "REV", add = complete::revisions())]
     at: Option<String>,
+    /// This version of a document in conflict: the start of its id, or `base` for what all versions came from
+    #[arg(long = "version", value_name = "ID", conflicts_with_all = ["batch", "strict"])]
+    version: Option<String>,
+    /// Print no version of a document in conflict
+    #[arg(long)]
+    strict: bool,
     /// Read keys from stdin
     #[arg(long, conflicts_with = "keys")]
     batch: bool,
@@ -46,32 +58,91 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database()?;
     let tree = db.tree(super::tree_at(&db, args.at.as_deref())?);
     let mut out = Output::records(context, args.list);
-    let form = Form { db: &db, style: out.style(), json: args.list.json };
+    let warnings = Warnings::default();
+    let form = Form { db: &db, style: out.style(), json: args.list.json, strict: args.strict, warnings };
     if args.batch {
         batch(&form, &tree, &mut out, args.list)?;
-        return out.finish();
+        out.finish()?;
+        return form.warnings.give(context, &tree);
     }
     let keys = args.keys.iter().map(|text| super::key(text)).collect::<Result<Vec<_>>>()?;
-    let mut missing = Vec::new();
-    for key in keys {
-        match tree.get(&key)? {
-            Some(document) => {
-                let content = Content::read(&db, document.blob)?;
-                if args.list.json {
-                    document::write_json(&db, out.writer(), &key, document.blob, content)?;
-                } else {
-                    content.copy_to(out.writer())?;
-                }
+    if let Some(which) = &args.version {
+        let [key] = &keys[..] else { return Err(Failure::usage("--version goes with one KEY").into()) };
+        let document = version(&tree, key, which)?;
+        form.print(out.writer(), key, document)?;
+        return out.finish();
+    }
+    let mut errors: Vec<anyhow::Error> = Vec::new();
+    for key in &keys {
+        match tree.get(key)? {
+            Some(document) if form.is_refused(document) => {
+                let hint = format!("`isodb show {}` shows its versions", quoted(&key.text()));
+                errors.push(Failure::no_such(format!("{key:?} is in conflict")).hint(hint).into());
             }
-            None => missing.push(key),
+            Some(document) => {
+                form.print(out.writer(), key, document)?;
+                form.warnings.note(key, document);
+            }
+            None => errors.push(Error::NoDocument(key.clone()).into()),
         }
     }
     out.finish()?;
-    let last = missing.pop();
-    for key in missing {
-        say(&format!("error: {}", Error::NoDocument(key)));
+    form.warnings.give(context, &tree)?;
+    let last = errors.pop();
+    for error in errors {
+        say(&format!("error: {error}"));
     }
-    last.map_or(Ok(()), |key| Err(Error::NoDocument(key).into()))
+    last.map_or(Ok(()), Err)
+}
+
+/// A version of a document, as a document.
+fn version(tree: &Tree<'_, Store>, key: &Key, which: &str) -> Result<Document> {
+    let document = tree.get(key)?.ok_or_else(|| Error::NoDocument(key.clone()))?;
+    let (ids, base) = match document.conflict {
+        None => (vec![document.blob], None),
+        Some(conflict) => {
+            let conflict = tree.conflict(conflict)?;
+            (conflict.versions.into_iter().collect(), conflict.base)
+        }
+    };
+    let blob = versions::find(&key.text(), &ids, base, which)?;
+    // Of one version nothing is in doubt.
+    Ok(blob.into())
+}
+
+/// What is said once for all documents that were printed though they are in conflict.
+#[derive(Default)]
+struct Warnings(Mutex<Met>);
+
+/// How many there were, and the first.
+#[derive(Default)]
+struct Met {
+    count: u64,
+    first: Option<(Key, TreeId)>,
+}
+
+impl Warnings {
+    fn note(&self, key: &Key, document: Document) {
+        let Some(conflict) = document.conflict else { return };
+        let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        met.count += 1;
+        met.first.get_or_insert_with(|| (key.clone(), conflict));
+    }
+
+    fn give(&self, context: &Context, tree: &Tree<'_, Store>) -> Result<()> {
+        let met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((key, conflict)) = met.first.as_ref().filter(|_| !context.is_quiet()) else { return Ok(()) };
+        if met.count > 1 {
+            say(&format!("warning: {} documents are in conflict, and one version of each was printed", met.count));
+            say("hint: `isodb conflicts` lists them");
+            return Ok(());
+        }
+        let conflict = tree.conflict(*conflict)?;
+        let count = conflict.versions.len() + usize::from(conflict.deleted);
+        say(&format!("warning: {key:?} is in conflict, and this is one of {count} versions"));
+        say(&format!("hint: `isodb show {}` shows them, `isodb resolve` chooses one", quoted(&key.text())));
+        Ok(())
+    }
 }
 
 /// So many keys are looked up at once, if they are there already.
@@ -139,11 +210,28 @@ struct Form<'a> {
     db: &'a Database,
     style: Style,
     json: bool,
+    /// No version of a document in conflict is printed.
+    strict: bool,
+    warnings: Warnings,
 }
 
 impl Form<'_> {
+    fn is_refused(&self, document: Document) -> bool {
+        self.strict && document.conflict.is_some()
+    }
+
+    /// Prints a document that was named as an argument.
+    fn print(&self, out: &mut impl Write, key: &Key, document: Document) -> Result<()> {
+        let content = Content::read(self.db, document.blob)?;
+        if self.json { document::write_json(self.db, out, key, document, content) } else { content.copy_to(out) }
+    }
+
     fn answer(&self, key: &Key, found: Option<Document>) -> Result<Answer> {
         let Some(document) = found else { return Ok(Answer::Ready(self.missing(&key.text())?)) };
+        if self.is_refused(document) {
+            return Ok(Answer::Ready(self.no_answer("conflict", &key.text())?));
+        }
+        self.warnings.note(key, document);
         let reader = document::open(self.db, document.blob)?;
         if reader.size() > READ_AHEAD {
             return Ok(Answer::Later(document));
@@ -154,19 +242,24 @@ impl Form<'_> {
     }
 
     fn missing(&self, key: &str) -> Result<Vec<u8>> {
+        self.no_answer("missing", key)
+    }
+
+    /// What stands in place of a document, and why.
+    fn no_answer(&self, why: &str, key: &str) -> Result<Vec<u8>> {
         if self.json {
-            let mut line = serde_json::to_vec(&json!({"key": key, "missing": true}))?;
+            let mut line = serde_json::to_vec(&json!({"key": key, why: true}))?;
             line.push(b'\n');
             return Ok(line);
         }
-        let mut line = [b"missing ", self.style.key(key).as_bytes()].concat();
+        let mut line = [why.as_bytes(), b" ", self.style.key(key).as_bytes()].concat();
         line.push(self.style.end());
         Ok(line)
     }
 
     fn write(&self, out: &mut impl Write, key: &Key, document: Document, content: Content) -> Result<()> {
         if self.json {
-            return document::write_json(self.db, out, key, document.blob, content);
+            return document::write_json(self.db, out, key, document, content);
         }
         let end = [self.style.end()];
         let text = key.text();

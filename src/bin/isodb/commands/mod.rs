@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod cat_object;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod conflicts;
 pub(crate) mod count_objects;
 pub(crate) mod diff;
 pub(crate) mod export;
@@ -19,13 +20,14 @@ pub(crate) mod ls;
 pub(crate) mod ls_tree;
 pub(crate) mod put;
 pub(crate) mod reference;
+pub(crate) mod resolve;
 pub(crate) mod restore;
 pub(crate) mod rev_parse;
 pub(crate) mod rm;
 pub(crate) mod show;
 
 use anyhow::Result;
-use isodb::{Changeset, Database, Key, Outcome, TreeId};
+use isodb::{Changeset, CommitId, Database, Key, Kind, Objects, Outcome, TreeId};
 use serde_json::json;
 
 use crate::args::{CommitArgs, OnArgs};
@@ -73,6 +75,8 @@ commands! {
     "head" Head(head),
     "restore" Restore(restore),
     "ref" Ref(reference),
+    "conflicts" Conflicts(conflicts),
+    "resolve" Resolve(resolve),
     "cat-object" CatObject(cat_object),
     "hash-object" HashObject(hash_object),
     "ls-tree" LsTree(ls_tree),
@@ -101,11 +105,26 @@ fn prefix(text: Option<&str>) -> Result<Option<Key>> {
 fn tree_at(db: &Database, at: Option<&str>) -> Result<TreeId> {
     match at {
         Some(revision) => Ok(db.resolve_tree(revision)?),
-        None => {
-            let (_, head) = db.head()?;
-            Ok(db.tree_of(head)?.id())
-        }
+        None => Ok(place_at(db, None)?.1),
     }
+}
+
+/// The commit at a revision and its root tree, by default of the current head; without a commit where the revision names
+/// a tree, or there is no commit yet.
+fn place_at(db: &Database, at: Option<&str>) -> Result<(Option<CommitId>, TreeId)> {
+    let commit = match at {
+        None => db.head()?.1,
+        Some(revision) => {
+            let id = db.peel(db.resolve(revision)?)?;
+            let is_commit = db.store().header(id)?.is_some_and(|(kind, _)| kind == Kind::Commit);
+            if !is_commit {
+                return Ok((None, db.resolve_tree(revision)?));
+            }
+            Some(CommitId(id))
+        }
+    };
+    let tree = commit.map(|commit| db.store().commit(commit)).transpose()?.map_or(TreeId::EMPTY, |commit| commit.tree);
+    Ok((commit, tree))
 }
 
 /// Makes the commit that a command's arguments ask for.

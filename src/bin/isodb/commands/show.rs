@@ -1,25 +1,29 @@
-//! `isodb show`: one commit and what it changed, or another object.
+//! `isodb show`: one commit and what it changed, a document in conflict with its versions, or another object.
 
 use anyhow::Result;
-use isodb::{CommitId, Database, Id, Kind, ObjectError, Objects, TagId, TreeId};
+use isodb::{CommitId, Database, Error, Id, InConflict, Key, Kind, ObjectError, Objects, TagId, TreeId};
 use serde_json::json;
 
 use crate::complete;
 use crate::context::Context;
 use crate::output::Output;
 use crate::people::{self, Detail};
+use crate::versions;
 
-/// Show a commit with the documents that it changed, or another object
+/// Show a commit with the documents that it changed, a document, or another object
 ///
-/// A commit is compared with its first parent. REV:KEY shows a document's content.
+/// A commit is compared with its first parent. Of a document (REV:KEY; KEY stands for HEAD:KEY where it is no revision) the
+/// content is shown. Of one in conflict all versions are: who wrote each, when, and what differs from the content that
+/// they came from.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb show
   isodb show -p HEAD~2
+  isodb show stock/hay
   isodb show HEAD~2:animals/bella")]
 pub(crate) struct Args {
     /// What to show [default: the current head]
-    #[arg(value_name = "REV", default_value = "HEAD", hide_default_value = true, add = complete::revisions())]
+    #[arg(value_name = "REV|KEY", default_value = "HEAD", hide_default_value = true, add = complete::revisions())]
     revision: String,
     /// What differs inside the documents
     #[arg(short, long, conflicts_with = "stat")]
@@ -27,15 +31,26 @@ pub(crate) struct Args {
     /// The documents' sizes before and after
     #[arg(long)]
     stat: bool,
-    /// Print JSON: a commit as log does, with its {"changes"} as diff does; what else, as ls-tree and cat-object do
+    /// Print JSON: a commit as log does, with its {"changes"} as diff does; a document in conflict as conflicts does; what
+    /// else, as ls-tree and cat-object do
     #[arg(long, conflicts_with_all = ["patch", "stat"])]
     json: bool,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database()?;
-    let mut id = db.resolve(&args.revision)?;
     let mut out = Output::new(context);
+    let mut id = match find(&db, &args.revision)? {
+        Found::Object(id) => id,
+        Found::Conflict(document) => {
+            if args.json {
+                out.json(&versions::json(&db, &document)?)?;
+            } else {
+                versions::show(&db, &mut out, &document)?;
+            }
+            return out.finish();
+        }
+    };
     loop {
         let (kind, size) = db.store().header(id)?.ok_or(ObjectError::Missing { id, kind: None })?;
         match kind {
@@ -77,6 +92,49 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         people::print_change(&db, &mut out, &change?, detail)?;
     }
     out.finish()
+}
+
+/// What a revision or a key names.
+enum Found {
+    Object(Id),
+    Conflict(Box<InConflict>),
+}
+
+/// Finds what is to be shown. A text that is a revision is one, whatever documents there are.
+fn find(db: &Database, text: &str) -> Result<Found> {
+    match revision(db, text) {
+        Err(error @ (Error::NoRevision { .. } | Error::BadRevision { .. } | Error::Ambiguous { .. })) => {
+            let key = document(db, text)?.ok_or(error)?;
+            Ok(at(db, "HEAD", key)?)
+        }
+        found => Ok(found?),
+    }
+}
+
+fn revision(db: &Database, text: &str) -> Result<Found, Error> {
+    match text.split_once(':') {
+        Some((revision, key)) => at(db, if revision.is_empty() { "HEAD" } else { revision }, key.parse()?),
+        None => db.resolve(text).map(Found::Object),
+    }
+}
+
+/// A document at a revision.
+fn at(db: &Database, revision: &str, key: Key) -> Result<Found, Error> {
+    let document = db.document(revision, &key)?;
+    if document.conflict.is_none() {
+        return Ok(Found::Object(document.blob.0));
+    }
+    // Who wrote its versions is known of a commit alone.
+    let commit = db.resolve_commit(revision).ok();
+    let mut found = db.versions(commit.as_slice(), &[(key, document)])?;
+    Ok(Found::Conflict(Box::new(found.remove(0))))
+}
+
+/// The key that a text is, if the current head has a document there.
+fn document(db: &Database, text: &str) -> Result<Option<Key>> {
+    let Ok(key) = text.parse::<Key>() else { return Ok(None) };
+    let (_, tree) = super::place_at(db, None)?;
+    Ok(db.tree(tree).get(&key)?.map(|_| key))
 }
 
 /// Prints a tag, and answers what it leads to.
