@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::support::Sandbox;
+use crate::support::farm::Farm;
 
 /// The commands in the order of the help's groups.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: &[&str] = &[
     "init",
     "config",
     "put",
@@ -21,6 +22,8 @@ const COMMANDS: [&str; 23] = [
     "head",
     "restore",
     "ref",
+    "conflicts",
+    "resolve",
     "cat-object",
     "hash-object",
     "ls-tree",
@@ -47,7 +50,7 @@ fn the_programs_help_is_grouped_and_starts_with_examples() {
     let headings: Vec<&str> = text.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
     assert_eq!(
         headings,
-        ["Examples:", "Start:", "Documents:", "History:", "Names:", "Objects:", "Upkeep:", "Options:"]
+        ["Examples:", "Start:", "Documents:", "History:", "Names:", "Merging:", "Objects:", "Upkeep:", "Options:"]
     );
     let named: Vec<&str> = text
         .lines()
@@ -116,7 +119,7 @@ fn members(record: &serde_json::Value, names: &mut std::collections::BTreeSet<St
 
 #[test]
 fn every_member_of_a_json_answer_is_documented() {
-    let sandbox = Sandbox::with_database();
+    let Farm { sandbox, .. } = Farm::new();
     sandbox.isodb_with_input(["put", "a/b"], "1").ok();
     sandbox.isodb_with_input(["put", "a/b"], "2").ok();
     std::fs::write(sandbox.db().join("refs/heads/bad"), "junk").unwrap();
@@ -127,6 +130,7 @@ fn every_member_of_a_json_answer_is_documented() {
         "config core.bare",
         "put a/b new.json",
         "get a/b",
+        "get stock/hay",
         "rm a/b",
         "apply changes",
         "import --format ndjson changes",
@@ -139,6 +143,10 @@ fn every_member_of_a_json_answer_is_documented() {
         "ref get main",
         "ref list refs/heads/main",
         "ref log",
+        "conflicts",
+        "conflicts --count",
+        "resolve --dry-run --delete notes/*",
+        "resolve --delete notes/*",
         "cat-object HEAD",
         "cat-object --all",
         "hash-object changes",
@@ -153,7 +161,11 @@ fn every_member_of_a_json_answer_is_documented() {
         let words: Vec<&str> = line.split(' ').collect();
         let command = &words[..if words[0] == "ref" { 2 } else { 1 }];
         let help = sandbox.isodb([&["help"], command].concat()).ok().text();
-        let status = if words[0] == "fsck" { 4 } else { 0 };
+        let status = match words[0] {
+            "fsck" => 4,
+            "conflicts" => 1,
+            _ => 0,
+        };
         let records = sandbox.isodb([words.as_slice(), &["--json"]].concat()).status(status).lines();
         assert!(!records.is_empty(), "{line}");
         let mut names = std::collections::BTreeSet::new();

@@ -18,8 +18,8 @@ use crate::versions;
 ///
 /// With --json, a document is {"key","base","versions","winner"}: the ids of the content that the versions came from
 /// (null where there is none) and of the version that `get` answers, and the versions, each {"id","size","author","time",
-/// "commit"}: the commit that introduced it, its author as in `log`, and its committer's time. A deletion has
-/// "id":null and "deleted":true.
+/// "commit"}: the commit that introduced it, its author {"name","email","time"}, and its committer's time, by which
+/// --take-latest of `resolve` goes. A deletion has "id":null and "deleted":true. --count is {"count"}.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb conflicts
