@@ -10,38 +10,22 @@ use super::error::Result;
 use super::lineage::Lineage;
 use crate::object::CommitId;
 
-/// Reached from the one.
-const ONE: u8 = 1;
-/// Reached from one of the others.
-const OTHERS: u8 = 2;
-/// Reached from a common ancestor, so no best one.
-const BELOW: u8 = 4;
-/// Waits to be looked at.
-const WAITS: u8 = 8;
-
 impl Database {
     /// The best common ancestors of a commit and of a merge of some others, in ascending order of id: those that are no
     /// ancestors of other common ones. As `git merge-base --all`.
     pub fn merge_bases(&self, one: CommitId, others: &[CommitId]) -> Result<Vec<CommitId>> {
         let mut lineage = self.lineage()?;
         let one = lineage.place(one);
-        let others: Vec<u32> = others.iter().map(|id| lineage.place(*id)).collect();
-        let mut walk = Walk::new(&mut lineage);
-        walk.run(one, &others, 0)?;
-        let common = std::mem::take(&mut walk.common);
-        let common = common.into_iter().filter(|place| walk.flags(*place) & BELOW == 0).collect();
-        // The walk ends before it knows of all that lie below others.
-        let mut bases: Vec<CommitId> =
-            independent(&mut lineage, common)?.into_iter().map(|place| lineage.id(place)).collect();
-        bases.sort_unstable();
-        Ok(bases)
+        let others = others.iter().map(|id| lineage.place(*id)).collect();
+        let mut bases = bases(&mut lineage, &[others, vec![one]])?;
+        Ok(sorted_ids(&lineage, bases.pop().unwrap_or_default()))
     }
 
     /// Whether a commit is another or an ancestor of it.
     pub fn is_ancestor(&self, ancestor: CommitId, of: CommitId) -> Result<bool> {
         let mut lineage = self.lineage()?;
         let (ancestor, of) = (lineage.place(ancestor), lineage.place(of));
-        is_below(&mut lineage, ancestor, &[of])
+        are_below(&mut lineage, &[ancestor], of)
     }
 
     /// Those of some commits that are no ancestors of others among them, in the order given and each once. As
@@ -53,104 +37,192 @@ impl Database {
     }
 }
 
-fn independent(lineage: &mut Lineage<'_>, places: Vec<u32>) -> Result<Vec<u32>> {
+fn sorted_ids(lineage: &Lineage<'_>, places: Vec<u32>) -> Vec<CommitId> {
+    let mut ids: Vec<CommitId> = places.into_iter().map(|place| lineage.id(place)).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// Those of some commits that are no ancestors of others among them, in the order given and each once.
+pub(super) fn independent(lineage: &mut Lineage<'_>, places: Vec<u32>) -> Result<Vec<u32>> {
     let mut left: Vec<u32> = Vec::new();
     for place in places {
         if !left.contains(&place) {
             left.push(place);
         }
     }
-    let mut at = 0;
-    while at < left.len() {
-        let place = left.remove(at);
-        if !is_below(lineage, place, &left)? {
-            left.insert(at, place);
-            at += 1;
-        }
+    if left.len() < 2 {
+        return Ok(left);
     }
+    let least = left.iter().map(|place| lineage.generation(*place)).min().unwrap_or(0);
+    let groups: Vec<Vec<u32>> = left.iter().map(|place| vec![*place]).collect();
+    let mut walk = Walk::new(lineage, groups.len());
+    walk.run(&groups, least)?;
+    // Each is marked by its own group; by another's, it is below that one.
+    left.retain(|place| walk.marks(*place).iter().map(|word| word.count_ones()).sum::<u32>() == 1);
     Ok(left)
 }
 
-/// Whether a commit is one of some others or an ancestor of one.
-fn is_below(lineage: &mut Lineage<'_>, place: u32, others: &[u32]) -> Result<bool> {
-    if others.is_empty() {
-        // The walk would have no other side to end at.
-        return Ok(false);
-    }
-    let least = lineage.generation(place);
-    let mut walk = Walk::new(lineage);
-    walk.run(place, others, least)?;
-    Ok(walk.flags(place) & OTHERS != 0)
+/// Whether each of some commits is another commit or an ancestor of it.
+pub(super) fn are_below(lineage: &mut Lineage<'_>, places: &[u32], of: u32) -> Result<bool> {
+    let least = places.iter().map(|place| lineage.generation(*place)).min().unwrap_or(0);
+    let mut groups = vec![vec![of]];
+    groups.extend(places.iter().map(|place| vec![*place]));
+    let mut walk = Walk::new(lineage, groups.len());
+    walk.run(&groups, least)?;
+    Ok(places.iter().all(|place| walk.marks(*place)[0] & 1 != 0))
 }
 
-/// A walk back from two sides at once, marking each commit with the sides that it was reached from.
+/// For each group of commits but the first, the best common ancestors of it and of all groups before it.
+pub(super) fn bases(lineage: &mut Lineage<'_>, groups: &[Vec<u32>]) -> Result<Vec<Vec<u32>>> {
+    let mut walk = Walk::new(lineage, groups.len());
+    walk.run(groups, 0)?;
+    let candidates = walk.candidates()?;
+    // The walk ends before it knows of all that lie below others.
+    candidates.into_iter().skip(1).map(|places| independent(lineage, places)).collect()
+}
+
+/// A walk back from several groups of commits at once, marking each commit with the groups that it was reached from.
 struct Walk<'l, 'a> {
     lineage: &'l mut Lineage<'a>,
-    flags: Vec<u8>,
+    groups: usize,
+    /// How many words hold the marks of one commit, a bit a group.
+    words: usize,
+    /// The marks of all commits, by place.
+    marks: Vec<u64>,
+    /// Whether a commit waits to be looked at, by place.
+    waits: Vec<bool>,
     /// By generation, then by time: no commit comes before a descendant of it where both are in the file.
     queue: BinaryHeap<(u64, i64, u32)>,
-    /// How many that wait are not known to lie below a common ancestor.
+    /// How many that wait were not reached from all groups.
     open: usize,
-    /// The commits that were reached from both sides when they were looked at.
-    common: Vec<u32>,
+    /// The commits that were reached, in the order in which they were.
+    met: Vec<u32>,
 }
 
 impl<'l, 'a> Walk<'l, 'a> {
-    fn new(lineage: &'l mut Lineage<'a>) -> Walk<'l, 'a> {
-        Walk { lineage, flags: Vec::new(), queue: BinaryHeap::new(), open: 0, common: Vec::new() }
+    fn new(lineage: &'l mut Lineage<'a>, groups: usize) -> Walk<'l, 'a> {
+        let (words, places) = (groups.div_ceil(64), lineage.len());
+        Walk {
+            lineage,
+            groups,
+            words,
+            // Memory that the system gives as zeros costs nothing before it is touched.
+            marks: vec![0; places * words],
+            waits: vec![false; places],
+            queue: BinaryHeap::new(),
+            open: 0,
+            met: Vec::new(),
+        }
     }
 
-    fn flags(&self, place: u32) -> u8 {
-        self.flags.get(place as usize).copied().unwrap_or(0)
+    fn range(&self, place: u32) -> std::ops::Range<usize> {
+        let at = place as usize * self.words;
+        at..at + self.words
+    }
+
+    /// The marks of a commit that was reached or was there when the walk began.
+    fn marks(&self, place: u32) -> &[u64] {
+        &self.marks[self.range(place)]
+    }
+
+    /// Whether a commit was reached from all groups: then so were all below it.
+    fn is_full(&self, place: u32) -> bool {
+        self.marks(place).iter().map(|word| word.count_ones() as usize).sum::<usize>() == self.groups
     }
 
     /// Adds marks to a commit, which is looked at again if it lacked one.
-    fn mark(&mut self, place: u32, marks: u8) -> Result<()> {
+    fn mark(&mut self, place: u32, new: &[u64]) -> Result<()> {
         let at = place as usize;
-        if at >= self.flags.len() {
-            self.flags.resize(at + 1, 0);
+        if at >= self.waits.len() {
+            self.waits.resize(at + 1, false);
+            self.marks.resize((at + 1) * self.words, 0);
         }
-        let before = self.flags[at];
-        if before | marks == before {
+        let range = self.range(place);
+        let marks = &self.marks[range.clone()];
+        if marks.iter().zip(new).all(|(mark, new)| mark | new == *mark) {
             return Ok(());
         }
-        self.flags[at] |= marks | WAITS;
-        let was_open = before & (WAITS | BELOW) == WAITS;
-        let is_open = self.flags[at] & BELOW == 0;
-        self.open = self.open + usize::from(is_open) - usize::from(was_open);
-        if before & WAITS == 0 {
+        if marks.iter().all(|mark| *mark == 0) {
+            self.met.push(place);
+        }
+        let was_open = self.waits[at] && !self.is_full(place);
+        for (mark, new) in self.marks[range].iter_mut().zip(new) {
+            *mark |= new;
+        }
+        self.open = self.open + usize::from(!self.is_full(place)) - usize::from(was_open);
+        if !self.waits[at] {
+            self.waits[at] = true;
             let time = self.lineage.time(place)?;
             self.queue.push((self.lineage.generation(place), time, place));
         }
         Ok(())
     }
 
-    /// Walks until everything that is left lies below a common ancestor, or has a generation below `least`.
+    /// Walks until everything that is left was reached from all groups, or has a generation below `least`.
     ///
-    /// A commit that is common and no ancestor of another common one is in `common` then: its marks come along paths on
-    /// which nothing lies below a common ancestor, and such a path is never left waiting.
-    fn run(&mut self, one: u32, others: &[u32], least: u64) -> Result<()> {
-        self.mark(one, ONE)?;
-        for other in others {
-            self.mark(*other, OTHERS)?;
+    /// Every commit of that generation or above has all its marks then, but for those below one that has all: marks come
+    /// along paths, and a path with a commit that lacks some is never left waiting.
+    fn run(&mut self, groups: &[Vec<u32>], least: u64) -> Result<()> {
+        let mut marks = vec![0; self.words];
+        for (group, places) in groups.iter().enumerate() {
+            marks.fill(0);
+            marks[group / 64] = 1 << (group % 64);
+            for place in places {
+                self.mark(*place, &marks)?;
+            }
         }
         while self.open > 0 {
             let Some((generation, _, place)) = self.queue.pop() else { break };
             if generation < least {
                 break;
             }
-            let at = place as usize;
-            self.flags[at] &= !WAITS;
-            let mut marks = self.flags[at];
-            self.open -= usize::from(marks & BELOW == 0);
-            if marks & (ONE | OTHERS | BELOW) == ONE | OTHERS {
-                self.common.push(place);
-                marks |= BELOW;
-            }
+            self.waits[place as usize] = false;
+            self.open -= usize::from(!self.is_full(place));
+            marks.copy_from_slice(self.marks(place));
             for parent in self.lineage.parents(place)? {
-                self.mark(parent, marks)?;
+                self.mark(parent, &marks)?;
             }
         }
         Ok(())
+    }
+
+    /// For each group, the commits that were reached from it and from a group before it, and that no other such commit
+    /// is known to be a child of.
+    fn candidates(&mut self) -> Result<Vec<Vec<u32>>> {
+        // A commit is common to a group and those before it for each mark but its lowest.
+        let common = |marks: &[u64]| -> Vec<u64> {
+            let mut marks = marks.to_vec();
+            if let Some(word) = marks.iter_mut().find(|word| **word != 0) {
+                *word &= *word - 1;
+            }
+            marks
+        };
+        let mut below = vec![0; self.marks.len()];
+        for &place in &self.met {
+            // Who still waits was not followed, and its parents need not be there.
+            if self.waits[place as usize] {
+                continue;
+            }
+            let marks = common(self.marks(place));
+            if marks.iter().all(|mark| *mark == 0) {
+                continue;
+            }
+            for parent in self.lineage.parents(place)? {
+                let range = self.range(parent);
+                below[range].iter_mut().zip(&marks).for_each(|(below, mark)| *below |= mark);
+            }
+        }
+        let mut candidates = vec![Vec::new(); self.groups];
+        for &place in &self.met {
+            for (word, (mark, below)) in common(self.marks(place)).iter().zip(&below[self.range(place)]).enumerate() {
+                let mut best = mark & !below;
+                while best != 0 {
+                    candidates[word * 64 + best.trailing_zeros() as usize].push(place);
+                    best &= best - 1;
+                }
+            }
+        }
+        Ok(candidates)
     }
 }

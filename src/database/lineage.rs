@@ -41,6 +41,11 @@ impl<'a> Lineage<'a> {
         self.graph.map_or(0, |graph| graph.len() as usize)
     }
 
+    /// How many places there are: each one is less.
+    pub(super) fn len(&self) -> usize {
+        self.first() + self.others.len()
+    }
+
     /// The file, for a place that is in it.
     fn graph(&self, place: u32) -> Option<&'a CommitGraph> {
         self.graph.filter(|graph| place < graph.len())
