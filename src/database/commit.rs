@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::Database;
 use super::changeset::Changeset;
 use super::error::{Error, Result};
-use crate::object::{Commit, CommitId, Kind, Objects, Person, TreeId};
-use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
+use crate::object::{Commit, CommitId, Ident, Kind, Objects, Person, TreeId};
+use crate::refs::{self, Expect, RefEdit, RefName, RefValue, WriteLock};
 
 /// Who makes a commit, when and why. Times are in seconds since 1970.
 #[derive(Clone, Debug)]
@@ -112,26 +112,29 @@ impl Database {
             }
             let expect = old.map_or(Expect::Absent, |id| Expect::At(id.0));
             let edit = RefEdit { name: name.clone(), expect, new: Some(RefValue::Id(new.0)), message };
-            let prepared = lock.prepare(vec![edit])?;
-            self.store.flush(&prepared.files())?;
             let who = info.committer.at(info.committer_time)?;
-            match prepared.commit(&who) {
-                Ok(changed) => {
-                    // The ref leads to durable objects, so the next writer may go on while its move is flushed.
-                    drop(lock);
-                    self.sync_changed(name.as_str(), &changed)?;
-                    self.sweep(&self.root.join(name.as_str()));
-                    return Ok(series);
-                }
+            match self.publish(lock, edit, &who) {
                 // Only git moves a ref without our lock: build again on what it made. The objects are there already.
-                Err(refs::Error::Mismatch { .. }) if start.elapsed() < self.patience => {
-                    drop(lock);
+                Err(Error::Ref(refs::Error::Mismatch { .. })) if start.elapsed() < self.patience => {
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(100));
                 }
-                Err(error) => return Err(error.into()),
+                published => return published.map(|()| series),
             }
         }
+    }
+
+    /// Makes durable what was put, then moves a ref to it.
+    pub(super) fn publish(&self, lock: WriteLock<'_>, edit: RefEdit, who: &Ident) -> Result<()> {
+        let name = edit.name.clone();
+        let prepared = lock.prepare(vec![edit])?;
+        self.store.flush(&prepared.files())?;
+        let changed = prepared.commit(who)?;
+        // The ref leads to durable objects, so the next writer may go on while its move is flushed.
+        drop(lock);
+        self.sync_changed(name.as_str(), &changed)?;
+        self.sweep(&self.root.join(name.as_str()));
+        Ok(())
     }
 
     /// Makes one commit on these parents, in their order, without touching a ref. The documents are the first

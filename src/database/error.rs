@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::object::{BlobId, Id, Kind};
+use crate::object::{BlobId, CommitId, Id, Kind};
 use crate::refs::RefName;
 use crate::tree::{Key, KeyError};
-use crate::{object, refs, tree};
+use crate::{object, refs, script, tree};
 
 use super::config::ConfigError;
 
@@ -114,6 +114,17 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A commit says that it is a merge commit, and cannot be one.
+    #[error("commit {commit} says that it is a merge commit, but {reason}")]
+    DamagedMerge {
+        /// The commit.
+        commit: CommitId,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// This machine failed to run a merge script, so nothing is known of what the script would say.
+    #[error(transparent)]
+    Script(#[from] script::Failure),
     /// A text cannot be stored where it was meant to be.
     #[error("{0}")]
     Invalid(String),

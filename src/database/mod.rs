@@ -16,6 +16,7 @@ mod history;
 mod init;
 mod lineage;
 mod maintain;
+mod merge;
 mod ndjson;
 mod origins;
 mod revision;
@@ -42,6 +43,7 @@ pub use fsck::{FsckProgress, FsckReport, FsckStage, Lost, Problem, Repair, Sever
 pub use history::{Entry as HistoryEntry, History, HistoryOptions};
 pub use init::{Found, discover, init};
 pub use maintain::{GcOutcome, GcRequest};
+pub use merge::{MergeOutcome, is_merge_commit};
 pub use ndjson::{NdjsonLine, NdjsonReader};
 pub use origins::Origin;
 pub use versions::{Choice, InConflict, Version};

@@ -10,7 +10,8 @@ use super::Database;
 use super::error::Result;
 use super::history::paths;
 use super::lineage::Lineage;
-use crate::object::{BlobId, Commit, CommitId, Ident, Objects, TreeId};
+use super::merge::is_merge_commit;
+use crate::object::{BlobId, CommitId, Ident, Objects, TreeId};
 use crate::store::{FilterPath, NO_GENERATION, Store};
 use crate::tree::{Document, Key, Tree};
 
@@ -223,7 +224,7 @@ impl<'a> Walk<'a> {
         }
         let id = self.lineage.id(place);
         let commit = self.db.store().commit(id)?;
-        if is_merge(&commit) {
+        if is_merge_commit(&commit) {
             left = self.pass_versions(&parents, left)?;
         }
         if parents.is_empty() {
@@ -325,9 +326,4 @@ impl<'a> Walk<'a> {
         }
         differences.next().is_none().then_some(found)
     }
-}
-
-/// Whether a commit says that it is what its parents make it.
-fn is_merge(commit: &Commit) -> bool {
-    commit.header("isodb-merge").is_some()
 }

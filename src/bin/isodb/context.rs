@@ -248,10 +248,20 @@ impl Context {
 
     /// The ref that a command commits on.
     pub(crate) fn target(&self, args: &CommitArgs) -> Result<RefName> {
-        match &args.reference {
+        self.reference(args.reference.as_deref())
+    }
+
+    /// The ref of this name, by default the current one.
+    pub(crate) fn reference(&self, name: Option<&str>) -> Result<RefName> {
+        match name {
             None => Ok(RefName::head()),
             Some(name) => Ok(RefName::from_user(name).map_err(isodb::RefError::from).map_err(isodb::Error::from)?),
         }
+    }
+
+    /// What runs the merge scripts that rules name.
+    pub(crate) fn runner(&self) -> Result<impl isodb::Runner + use<>> {
+        isodb::InProcess::new().map_err(|failure| isodb::Error::from(failure).into())
     }
 
     /// What `--expect` asks for.

@@ -167,6 +167,8 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
         Error::Unexpected { .. } | Error::OtherVersions(_) => {
             (Status::Expectation, hint("read it again with `isodb get`, and decide anew"))
         }
+        Error::DamagedMerge { .. } => (Status::Damaged, hint("`isodb fsck` tells what else is damaged")),
+        Error::Script(_) => (Status::System, hint("nothing has changed: try again, or on a machine with more memory")),
         Error::NotDurable { .. } => {
             (Status::System, hint("everybody sees the change all the same; look after the disk before you rely on it"))
         }

@@ -134,6 +134,11 @@ pub(crate) fn to_output(error: ObjectError) -> anyhow::Error {
     }
 }
 
+/// `1 document`, `2 documents`.
+pub(crate) fn number_of(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A key for a line of text: in JSON quoting where it has a control character, or could be taken for a quoted one.
 pub(crate) fn quoted(key: &str) -> Cow<'_, str> {
     if !key.starts_with('"') && !key.chars().any(char::is_control) {

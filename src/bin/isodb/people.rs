@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use isodb::{BlobId, Change, Commit, CommitId, Database, Ident, Objects};
+use isodb::{BlobId, Change, Commit, CommitId, Database, Ident, Objects, is_merge_commit};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -17,7 +17,11 @@ const COMPARE_LIMIT: u64 = 16 << 20;
 
 /// A commit's header and message, as `log` and `show` print them.
 pub(crate) fn commit_text(out: &Output, id: CommitId, commit: &Commit) -> String {
-    let mut text = out.paint(33, &format!("commit {id}")) + "\n";
+    let mut text = out.paint(33, &format!("commit {id}"));
+    if is_merge_commit(commit) {
+        text += &format!(" (merge of {})", commit.parents.len());
+    }
+    text.push('\n');
     if commit.parents.len() > 1 {
         let parents: Vec<String> = commit.parents.iter().map(|parent| parent.0.short()).collect();
         text += &format!("Merge:     {}\n", parents.join(" "));
@@ -48,10 +52,14 @@ pub(crate) fn person_json(ident: &Ident) -> Value {
 /// A commit as a JSON object.
 pub(crate) fn commit_json(id: CommitId, commit: &Commit) -> Value {
     let parents: Vec<String> = commit.parents.iter().map(ToString::to_string).collect();
-    json!({
+    let mut object = json!({
         "commit": id.to_string(), "tree": commit.tree.to_string(), "parents": parents,
         "author": person_json(&commit.author), "committer": person_json(&commit.committer), "message": commit.message_text(),
-    })
+    });
+    if is_merge_commit(commit) {
+        object["merge"] = true.into();
+    }
+    object
 }
 
 /// The letter for a change: added, changed or removed.

@@ -65,7 +65,7 @@ fn key(number: u16) -> Key {
     text.parse().unwrap()
 }
 
-fn database() -> (FaultDisk, Database) {
+pub(super) fn database() -> (FaultDisk, Database) {
     let disk = FaultDisk::new();
     let root = Path::new("/farm.isodb");
     init(&disk, root, &RefName::from_user("main").unwrap()).unwrap();
@@ -73,7 +73,7 @@ fn database() -> (FaultDisk, Database) {
     (disk, db)
 }
 
-fn reopen(disk: &FaultDisk) -> Database {
+pub(super) fn reopen(disk: &FaultDisk) -> Database {
     Database::open(Arc::new(disk.clone()), Path::new("/farm.isodb")).unwrap()
 }
 
@@ -84,11 +84,11 @@ fn database_in(dir: &Path) -> Database {
     Database::open(disk, dir).unwrap()
 }
 
-fn ident(time: i64) -> Ident {
+pub(super) fn ident(time: i64) -> Ident {
     Ident::new("Ann", "ann@farm", time).unwrap()
 }
 
-fn put_commit(db: &Database, tree: TreeId, parents: Vec<CommitId>, time: i64, message: &str) -> CommitId {
+pub(super) fn put_commit(db: &Database, tree: TreeId, parents: Vec<CommitId>, time: i64, message: &str) -> CommitId {
     let (author, committer) = (ident(time), ident(time));
     let commit = Commit { tree, parents, author, committer, headers: Vec::new(), message: message.into() };
     CommitId(db.store().put(Kind::Commit, &commit.encode()).unwrap())

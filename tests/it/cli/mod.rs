@@ -21,6 +21,7 @@ mod init;
 mod keys;
 mod log;
 mod ls;
+mod merge;
 mod names;
 mod objects;
 mod output;

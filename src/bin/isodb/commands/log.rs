@@ -16,7 +16,8 @@ use crate::people;
 /// that parent's side is followed.
 ///
 /// With --json, a commit is {"commit","tree","parents","author","committer","message"}; author and committer are
-/// {"name","email","time"}, the time in seconds since 1970.
+/// {"name","email","time"}, the time in seconds since 1970. A merge commit, which is what its parents make it, has
+/// "merge":true.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb log -n 5
@@ -82,7 +83,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         }
         let text = if args.oneline {
             let id = out.paint(33, &out.id(entry.id));
-            format!("{id} {}", people::printable(&entry.commit.subject()))
+            let subject = people::printable(&entry.commit.subject());
+            match entry.commit.parents.len() {
+                count if isodb::is_merge_commit(&entry.commit) => format!("{id} merge of {count}"),
+                _ => format!("{id} {subject}"),
+            }
         } else {
             people::commit_text(&out, entry.id, &entry.commit)
         };

@@ -18,6 +18,7 @@ pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod ls_tree;
+pub(crate) mod merge;
 pub(crate) mod put;
 pub(crate) mod reference;
 pub(crate) mod resolve;
@@ -75,6 +76,7 @@ commands! {
     "head" Head(head),
     "restore" Restore(restore),
     "ref" Ref(reference),
+    "merge" Merge(merge),
     "conflicts" Conflicts(conflicts),
     "resolve" Resolve(resolve),
     "cat-object" CatObject(cat_object),

@@ -1,0 +1,148 @@
+//! The tree of a merge: one three-way merge after the other, in memory.
+//!
+//! A base that is a merge itself is merged the same way first. What was worked out is kept by frontier, so that histories
+//! that cross again and again cost no more than their length; and what is still to do stands in a list, so that they cost
+//! no stack.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use super::decide::{Decided, Decider};
+use super::frontier::{self, Base, Frontier, Step};
+use super::in_force::InForce;
+use crate::database::Database;
+use crate::database::error::Result;
+use crate::database::lineage::Lineage;
+use crate::merge::{Decision, Dispute, three_way};
+use crate::object::{CommitId, Overlay, TreeId};
+use crate::script::Runner;
+use crate::store::Store;
+use crate::tree::{Key, Tree};
+
+/// Merges frontiers of one database. Nothing is written to the store.
+pub(super) struct Merger<'a> {
+    pub(super) db: &'a Database,
+    /// The trees and contents of all steps, on top of the store.
+    pub(super) objects: Overlay<'a, Store>,
+    pub(super) lineage: Lineage<'a>,
+    steps: HashMap<Frontier, Rc<Vec<Step>>>,
+    trees: HashMap<Frontier, TreeId>,
+    in_force: InForce,
+    decider: Decider<'a>,
+}
+
+/// A merge's tree, and how it came about.
+pub(super) struct Folded {
+    pub(super) tree: TreeId,
+    /// The folder of rules in force.
+    pub(super) in_force: Option<TreeId>,
+    /// The documents in dispute, each as its last step left it.
+    pub(super) decided: BTreeMap<Key, (Dispute, Decided)>,
+}
+
+impl<'a> Merger<'a> {
+    pub(super) fn new(db: &'a Database, runner: &'a mut dyn Runner) -> Result<Merger<'a>> {
+        Ok(Merger {
+            db,
+            objects: Overlay::new(db.store()),
+            lineage: db.lineage()?,
+            steps: HashMap::new(),
+            trees: HashMap::new(),
+            in_force: InForce::default(),
+            decider: Decider::new(db, runner),
+        })
+    }
+
+    /// The frontier of some commits.
+    pub(super) fn frontier(&mut self, heads: &[CommitId]) -> Result<Frontier> {
+        frontier::frontier(self.db, &mut self.lineage, heads)
+    }
+
+    /// Merges a frontier of two commits or more.
+    pub(super) fn merge(&mut self, frontier: &Frontier) -> Result<Folded> {
+        let steps = self.steps(frontier)?;
+        for base in merged_bases(&steps) {
+            self.tree_of(base.clone())?;
+        }
+        self.fold(frontier, &steps)
+    }
+
+    /// The tree of a frontier's merge; of a single commit, its own.
+    pub(super) fn tree_of(&mut self, frontier: Frontier) -> Result<TreeId> {
+        let mut todo = vec![frontier.clone()];
+        while let Some(next) = todo.last().cloned() {
+            if self.trees.contains_key(&next) {
+                todo.pop();
+                continue;
+            }
+            let steps = self.steps(&next)?;
+            let before = todo.len();
+            todo.extend(merged_bases(&steps).filter(|base| !self.trees.contains_key(*base)).cloned());
+            if todo.len() == before {
+                let tree = self.fold(&next, &steps)?.tree;
+                self.trees.insert(next, tree);
+            }
+        }
+        Ok(self.trees[&frontier])
+    }
+
+    fn steps(&mut self, frontier: &Frontier) -> Result<Rc<Vec<Step>>> {
+        if let Some(steps) = self.steps.get(frontier) {
+            return Ok(steps.clone());
+        }
+        let steps = Rc::new(frontier::steps(self.db, &mut self.lineage, frontier)?);
+        self.steps.insert(frontier.clone(), steps.clone());
+        Ok(steps)
+    }
+
+    /// Merges a frontier whose bases have been merged.
+    fn fold(&mut self, frontier: &Frontier, steps: &[Step]) -> Result<Folded> {
+        let mut tree = self.commit_tree(frontier.first().copied())?;
+        let mut folded = Folded { tree, in_force: None, decided: BTreeMap::new() };
+        if steps.is_empty() {
+            return Ok(folded);
+        }
+        folded.in_force = self.in_force.of_frontier(&self.objects, &mut self.lineage, frontier, steps)?;
+        let rules = self.decider.rules(&self.objects, folded.in_force)?;
+        for (at, step) in steps.iter().enumerate() {
+            let base = match &step.base {
+                Base::Nothing => TreeId::EMPTY,
+                Base::Commit(id) => self.commit_tree(Some(*id))?,
+                Base::Merge(frontier) => self.trees[frontier],
+            };
+            let right = self.commit_tree(Some(step.head))?;
+            let merge = three_way(&self.objects, base, tree, right)?;
+            let decided = self.decider.decide(&self.objects, &rules, &merge.disputes, &frontier[..at + 2])?;
+            for (dispute, decided) in merge.disputes.iter().zip(&decided) {
+                folded.decided.insert(dispute.key.clone(), (dispute.clone(), decided.clone()));
+            }
+            let decisions: Vec<_> = decided.into_iter().map(|decided| decided.decision).collect();
+            tree = merge.finish(&self.objects, &decisions)?;
+        }
+        folded.tree = tree;
+        // A later step may have settled what an earlier one left.
+        let mut settled = Vec::new();
+        let tree = Tree::new(&self.objects, tree);
+        for (key, (_, decided)) in &folded.decided {
+            if decided.decision == Decision::Keep && tree.get(key)?.is_none_or(|document| document.conflict.is_none()) {
+                settled.push(key.clone());
+            }
+        }
+        settled.iter().for_each(|key| drop(folded.decided.remove(key)));
+        Ok(folded)
+    }
+
+    fn commit_tree(&mut self, commit: Option<CommitId>) -> Result<TreeId> {
+        let Some(commit) = commit else { return Ok(TreeId::EMPTY) };
+        let place = self.lineage.place(commit);
+        self.lineage.tree(place)
+    }
+}
+
+/// The bases of some steps that are merges themselves.
+fn merged_bases(steps: &[Step]) -> impl Iterator<Item = &Frontier> {
+    steps.iter().filter_map(|step| match &step.base {
+        Base::Merge(frontier) => Some(frontier),
+        _ => None,
+    })
+}

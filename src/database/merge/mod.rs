@@ -1,0 +1,230 @@
+//! Merging histories: what a node knows is a set of authored commits, and its head a function of that set alone.
+//!
+//! A ref goes from its head and other ones to the merge of their frontier: the single commit that is left, or the merge
+//! commit that every node makes of the same frontier, byte for byte (`docs/format/merging.md`). **Invariant:** a move is
+//! safe: every authored commit that could be reached from the ref before can be reached from it after.
+
+mod decide;
+mod fold;
+mod frontier;
+mod in_force;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use super::Database;
+use super::ancestry;
+use super::error::{Error, Result};
+use crate::merge::Decision;
+use crate::object::{Commit, CommitId, Ident, Kind, Objects, Person};
+use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
+use crate::script::Runner;
+
+use fold::{Folded, Merger};
+use frontier::Frontier;
+
+pub use frontier::is_merge_commit;
+
+/// After so many merges of which each met another writer, the next one is made while writers wait.
+const ATTEMPTS: usize = 5;
+
+/// What came of a merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeOutcome {
+    /// Where the ref was.
+    pub old: Option<CommitId>,
+    /// Where the ref is now, or would be.
+    pub head: CommitId,
+    /// The authored commits that the head is the merge of, in ascending order of id. A single one is the head itself.
+    pub frontier: Vec<CommitId>,
+    /// How many documents that several sides had changed differently were merged by a rule.
+    pub merged: u64,
+    /// How many such documents were left in conflict.
+    pub kept: u64,
+}
+
+impl MergeOutcome {
+    /// Whether the ref is, or would be, elsewhere now.
+    pub fn is_new(&self) -> bool {
+        self.old != Some(self.head)
+    }
+}
+
+/// A merge that has been worked out and not been stored.
+struct Worked {
+    outcome: MergeOutcome,
+    /// The merge commit that is to be stored, and its documents.
+    made: Option<(Commit, Folded)>,
+}
+
+impl Database {
+    /// The authored commits that a node knows the last of which it holds these heads: merge commits are replaced by their
+    /// parents, ancestors of others are left out. In ascending order of id.
+    ///
+    /// # Errors
+    /// [`Error::DamagedMerge`] for a commit that says it is a merge commit and cannot be one.
+    pub fn frontier(&self, heads: &[CommitId]) -> Result<Vec<CommitId>> {
+        Ok(frontier::frontier(self, &mut self.lineage()?, heads)?.to_vec())
+    }
+
+    /// Whether a ref may go from one commit to another: no authored commit that can be reached from the old one is lost.
+    pub fn is_safe_move(&self, old: CommitId, new: CommitId) -> Result<bool> {
+        let mut lineage = self.lineage()?;
+        let known = frontier::frontier(self, &mut lineage, &[old])?;
+        let places: Vec<u32> = known.iter().map(|id| lineage.place(*id)).collect();
+        let new = lineage.place(new);
+        ancestry::are_below(&mut lineage, &places, new)
+    }
+
+    /// Brings a ref to the merge of its head and other ones, durably; other writers are not kept waiting by the work. With
+    /// `dry_run`, nothing is stored and nothing moves. The same heads give the same commit on every machine.
+    ///
+    /// # Errors
+    /// [`refs::Error::Mismatch`] when the ref is not where `expect` says; [`Error::DamagedMerge`];
+    /// [`Error::Script`] when this machine failed to run a script, and the errors of rules that cannot be read. Nothing has
+    /// changed then. A conflict is no error.
+    pub fn merge(
+        &self,
+        name: &RefName,
+        expect: Expect,
+        heads: &[CommitId],
+        dry_run: bool,
+        runner: &mut dyn Runner,
+        who: &Ident,
+    ) -> Result<MergeOutcome> {
+        let result = self.try_merge((name, expect), heads, dry_run, runner, who);
+        self.store.discard();
+        result
+    }
+
+    /// Stores the merge of some heads, durably and without touching a ref.
+    ///
+    /// # Errors
+    /// As [`Database::merge`].
+    pub fn merge_of(&self, heads: &[CommitId], runner: &mut dyn Runner) -> Result<MergeOutcome> {
+        let result = self.store.hold().map_err(Error::from).and_then(|()| {
+            let mut merger = Merger::new(self, runner)?;
+            let Worked { outcome, made } = merger.head(None, heads)?;
+            if let Some((commit, folded)) = made {
+                merger.store(&commit, &folded)?;
+                self.store.flush(&[])?;
+            }
+            Ok(outcome)
+        });
+        self.store.discard();
+        result
+    }
+
+    fn try_merge(
+        &self,
+        (name, expect): (&RefName, Expect),
+        heads: &[CommitId],
+        dry_run: bool,
+        runner: &mut dyn Runner,
+        who: &Ident,
+    ) -> Result<MergeOutcome> {
+        // Until the ref has moved, nothing may go that the merge is made of.
+        self.store.hold()?;
+        let mut merger = Merger::new(self, runner)?;
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        for attempt in 1.. {
+            let early = (attempt > ATTEMPTS).then(|| self.refs.lock(self.patience)).transpose()?;
+            let (name, old) = self.refs.resolve(name)?;
+            let expected = match expect {
+                Expect::Any => old,
+                Expect::Absent => None,
+                Expect::At(id) => Some(id),
+            };
+            if expected != old {
+                return Err(refs::Error::Mismatch { name, expected, found: old }.into());
+            }
+            if old.is_none() && heads.is_empty() {
+                return Err(Error::NoCommit(name));
+            }
+            let Worked { outcome, made } = merger.head(old.map(CommitId), heads)?;
+            if dry_run || !outcome.is_new() {
+                return Ok(outcome);
+            }
+            let message = match &made {
+                Some((commit, folded)) => {
+                    merger.store(commit, folded)?;
+                    format!("merge: of {} commits", outcome.frontier.len())
+                }
+                None => "merge: fast-forward".to_owned(),
+            };
+            let lock = early.map_or_else(|| self.refs.lock(self.patience), Ok)?;
+            if self.refs.resolve(&name)?.1 == old {
+                let expect = old.map_or(Expect::Absent, Expect::At);
+                let edit = RefEdit { name, expect, new: Some(RefValue::Id(outcome.head.0)), message };
+                match self.publish(lock, edit, who) {
+                    Err(Error::Ref(refs::Error::Mismatch { .. })) if start.elapsed() < self.patience => {}
+                    published => return published.map(|()| outcome),
+                }
+            } else {
+                drop(lock);
+            }
+            // Somebody was first: their commit is merged as well.
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+        unreachable!("the attempts have no end")
+    }
+}
+
+impl Merger<'_> {
+    /// The head of a node that was at `old` and knows these heads as well.
+    fn head(&mut self, old: Option<CommitId>, heads: &[CommitId]) -> Result<Worked> {
+        let all: Vec<CommitId> = old.into_iter().chain(heads.iter().copied()).collect();
+        let frontier = self.frontier(&all)?;
+        if frontier.is_empty() {
+            return Err(Error::Invalid("there is nothing to merge".into()));
+        }
+        let worked = |head, made| {
+            let outcome = MergeOutcome { old, head, frontier: frontier.to_vec(), merged: 0, kept: 0 };
+            Ok(Worked { outcome, made })
+        };
+        if let [single] = frontier[..] {
+            return worked(single, None);
+        }
+        if let Some(old) = old
+            && self.frontier(&[old])? == frontier
+        {
+            return worked(old, None);
+        }
+        let (commit, folded) = self.commit(&frontier)?;
+        let kept = folded.decided.values().filter(|(_, decided)| decided.decision == Decision::Keep).count() as u64;
+        let merged = folded.decided.len() as u64 - kept;
+        let outcome = MergeOutcome { old, head: commit.id(), frontier: frontier.to_vec(), merged, kept };
+        Ok(Worked { outcome, made: Some((commit, folded)) })
+    }
+
+    /// The merge commit of a frontier of two commits or more.
+    fn commit(&mut self, frontier: &Frontier) -> Result<(Commit, Folded)> {
+        let folded = self.merge(frontier)?;
+        let mut time = 0;
+        for id in frontier.iter() {
+            let place = self.lineage.place(*id);
+            time = self.lineage.time(place)?.max(time);
+        }
+        let who = Person::new("isodb merge", "merge@isodb")?.at(time)?;
+        let commit = Commit {
+            tree: folded.tree,
+            parents: frontier.to_vec(),
+            author: who.clone(),
+            committer: who,
+            headers: vec![(frontier::HEADER.to_owned(), frontier::header_value(folded.in_force))],
+            message: b"merge\n".to_vec(),
+        };
+        Ok((commit, folded))
+    }
+
+    /// Puts a merge commit and what is new in its tree into the store.
+    fn store(&self, commit: &Commit, folded: &Folded) -> Result<()> {
+        let store = self.db.store();
+        self.objects.write_reachable(folded.tree, store)?;
+        store.put_after(Kind::Commit, &commit.encode(), commit.parents.first().map(|parent| parent.0))?;
+        Ok(())
+    }
+}
