@@ -265,4 +265,11 @@ fn a_ladder_of_crossing_merges_takes_no_time() {
     assert_eq!(origin(&db, last, 1), Some(ids[0].max(ids[1])));
     db.write_commit_graph(&ids).unwrap();
     assert_eq!(origin(&reopen(&disk), last, 1), Some(ids[0].max(ids[1])));
+    // A file whose generation numbers are the times alone, and so in no order of descent.
+    let path = Path::new("/farm.isodb/objects/info/commit-graph");
+    let file = disk.read(path).unwrap();
+    let entry = file.windows(4).position(|name| name == b"GDA2").unwrap();
+    let start = u64::from_be_bytes(*file[entry + 4..].first_chunk().unwrap());
+    disk.write_at(path, start, &vec![0; 4 * ids.len()]).unwrap();
+    assert_eq!(origin(&reopen(&disk), last, 1), Some(ids[0].max(ids[1])));
 }
