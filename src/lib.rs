@@ -60,8 +60,8 @@ mod tree;
 pub use database::{
     Changeset, Choice, CommitInfo, Condition, Config, ConfigError, Database, Error, Found, FsckProgress, FsckReport,
     FsckStage, GcOutcome, GcRequest, History, HistoryEntry, HistoryOptions, InConflict, Lost, MAX_DOCUMENT,
-    MergeOutcome, NdjsonLine, NdjsonReader, Origin, Outcome, Problem, Repair, Series, Severity, Version, discover,
-    init, is_merge_commit,
+    MergeOutcome, NdjsonLine, NdjsonReader, Origin, Outcome, Problem, Repair, Series, Severity, Status, Version,
+    discover, init, is_merge_commit,
 };
 pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,

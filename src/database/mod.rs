@@ -20,6 +20,7 @@ mod merge;
 mod ndjson;
 mod origins;
 mod revision;
+mod status;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -46,6 +47,7 @@ pub use maintain::{GcOutcome, GcRequest};
 pub use merge::{MergeOutcome, is_merge_commit};
 pub use ndjson::{NdjsonLine, NdjsonReader};
 pub use origins::Origin;
+pub use status::Status;
 pub use versions::{Choice, InConflict, Version};
 
 use error::{Result, io_error};

@@ -8,7 +8,7 @@ use crate::args::Cli;
 pub(crate) const GROUPS: [(&str, &[&str]); 7] = [
     ("Start", &["init", "config"]),
     ("Documents", &["put", "get", "rm", "ls", "apply", "import", "export"]),
-    ("History", &["log", "show", "diff", "head", "restore"]),
+    ("History", &["log", "show", "diff", "head", "restore", "status"]),
     ("Names", &["ref"]),
     ("Merging", &["merge", "conflicts", "resolve"]),
     ("Objects", &["cat-object", "hash-object", "ls-tree", "rev-parse", "count-objects"]),

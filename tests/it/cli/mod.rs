@@ -32,6 +32,7 @@ mod restore;
 mod revisions;
 mod rm;
 mod show;
+mod status;
 
 use crate::support::Ran;
 

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use isodb::{
-    BlobId, Changeset, Commit, CommitId, CommitInfo, Database, Expect, Ident, Kind, Objects, OsDisk, Person, RefName,
-};
+use isodb::{BlobId, Changeset, CommitId, CommitInfo, Database, Kind, Objects, OsDisk, Person};
 
 use super::Sandbox;
 
@@ -49,10 +47,9 @@ impl Farm {
         let ann = write(&db, "Ann", START, &[], ann);
         let bo = write(&db, "Bo", START + 100, &[ann], bo);
         let cy = write(&db, "Cy", START + 200, &[ann], cy);
-        let merge = merge(&db, ann, [bo, cy]);
-        let who = Ident::new("Ann", "ann@farm", START).unwrap();
-        db.set_ref(&RefName::head(), Some(merge.0), Expect::Any, &who, "test").unwrap();
-        Farm { sandbox, commits: [ann, bo, cy, merge].map(|id| id.to_string()) }
+        let [ann, bo, cy] = [ann, bo, cy].map(|id| id.to_string());
+        let merge = sandbox.isodb(["merge", &bo, &cy]).status(1).line();
+        Farm { sandbox, commits: [ann, bo, cy, merge] }
     }
 }
 
@@ -69,24 +66,4 @@ fn write(db: &Database, name: &str, time: i64, parents: &[CommitId], wrote: Wrot
     let (author, committer, message) = (who.clone(), who, format!("{name} wrote"));
     let info = CommitInfo { author, author_time: time, committer, committer_time: time, message };
     db.commit_on(parents, &changes, &info).unwrap().head.unwrap()
-}
-
-/// The merge commit of two commits, without rules.
-fn merge(db: &Database, base: CommitId, mut heads: [CommitId; 2]) -> CommitId {
-    heads.sort();
-    let tree = |id| db.store().commit(id).unwrap().tree;
-    let [left, right] = heads.map(tree);
-    let tree = isodb::three_way(db.store(), tree(base), left, right).unwrap().finish(db.store(), &[]).unwrap();
-    let who = Ident::new("isodb merge", "merge@isodb", START + 200).unwrap();
-    let commit = Commit {
-        tree,
-        parents: heads.to_vec(),
-        author: who.clone(),
-        committer: who,
-        headers: vec![("isodb-merge".into(), format!("1 {}", "0".repeat(64)).into_bytes())],
-        message: b"merge\n".to_vec(),
-    };
-    let id = CommitId(db.store().put(Kind::Commit, &commit.encode()).unwrap());
-    db.store().flush(&[]).unwrap();
-    id
 }

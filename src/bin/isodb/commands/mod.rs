@@ -26,6 +26,7 @@ pub(crate) mod restore;
 pub(crate) mod rev_parse;
 pub(crate) mod rm;
 pub(crate) mod show;
+pub(crate) mod status;
 
 use anyhow::Result;
 use isodb::{Changeset, CommitId, Database, Key, Kind, Objects, Outcome, TreeId};
@@ -75,6 +76,7 @@ commands! {
     "diff" Diff(diff),
     "head" Head(head),
     "restore" Restore(restore),
+    "status" Status(status),
     "ref" Ref(reference),
     "merge" Merge(merge),
     "conflicts" Conflicts(conflicts),

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     choice: Choices,
     /// Only print what would become of each document: `ID KEY`, or `deleted KEY`
-    #[arg(long)]
+    #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
     commit: CommitArgs,
