@@ -58,8 +58,8 @@ mod store;
 mod tree;
 
 pub use database::{
-    Changeset, Choice, CommitInfo, Condition, Config, ConfigError, Database, Error, Found, FsckProgress, FsckReport,
-    FsckStage, GcOutcome, GcRequest, History, HistoryEntry, HistoryOptions, InConflict, Lost, MAX_DOCUMENT,
+    Changeset, Choice, CommitInfo, Condition, Config, ConfigError, Database, Decided, Error, Found, FsckProgress,
+    FsckReport, FsckStage, GcOutcome, GcRequest, History, HistoryEntry, HistoryOptions, InConflict, Lost, MAX_DOCUMENT,
     MergeOutcome, NdjsonLine, NdjsonReader, Origin, Outcome, Problem, Repair, Series, Severity, Status, Version,
     discover, init, is_merge_commit,
 };

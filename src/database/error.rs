@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::object::{BlobId, CommitId, Id, Kind};
 use crate::refs::RefName;
 use crate::tree::{Key, KeyError};
-use crate::{object, refs, script, tree};
+use crate::{merge, object, refs, script, tree};
 
 use super::config::ConfigError;
 
@@ -122,6 +122,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The rules in force cannot be read.
+    #[error(transparent)]
+    Rules(#[from] merge::RulesError),
     /// This machine failed to run a merge script, so nothing is known of what the script would say.
     #[error(transparent)]
     Script(#[from] script::Failure),

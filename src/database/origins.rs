@@ -33,7 +33,7 @@ pub struct Origin {
 
 impl Origin {
     /// What orders the origins of one version: of several the greatest is the answer.
-    fn rank(&self) -> (i64, CommitId) {
+    pub(super) fn rank(&self) -> (i64, CommitId) {
         (self.committer.seconds(), self.commit)
     }
 }

@@ -168,6 +168,7 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
             (Status::Expectation, hint("read it again with `isodb get`, and decide anew"))
         }
         Error::DamagedMerge { .. } => (Status::Damaged, hint("`isodb fsck` tells what else is damaged")),
+        Error::Rules(_) => (Status::Usage, hint("they are the document _isodb/merge/rules: `isodb get` shows it")),
         Error::Script(_) => (Status::System, hint("nothing has changed: try again, or on a machine with more memory")),
         Error::NotDurable { .. } => {
             (Status::System, hint("everybody sees the change all the same; look after the disk before you rely on it"))

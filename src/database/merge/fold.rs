@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::decide::{Decided, Decider};
 use super::frontier::{self, Base, Frontier, Step};
 use super::in_force::InForce;
+use super::made::Made;
 use crate::database::Database;
 use crate::database::error::Result;
 use crate::database::lineage::Lineage;
@@ -104,6 +105,7 @@ impl<'a> Merger<'a> {
         }
         folded.in_force = self.in_force.of_frontier(&self.objects, &mut self.lineage, frontier, steps)?;
         let rules = self.decider.rules(&self.objects, folded.in_force)?;
+        let mut made = Made::default();
         for (at, step) in steps.iter().enumerate() {
             let base = match &step.base {
                 Base::Nothing => TreeId::EMPTY,
@@ -112,7 +114,8 @@ impl<'a> Merger<'a> {
             };
             let right = self.commit_tree(Some(step.head))?;
             let merge = three_way(&self.objects, base, tree, right)?;
-            let decided = self.decider.decide(&self.objects, &rules, &merge.disputes, &frontier[..at + 2])?;
+            let heads = &frontier[..at + 2];
+            let decided = self.decider.decide(&self.objects, &rules, &merge.disputes, heads, &mut made)?;
             for (dispute, decided) in merge.disputes.iter().zip(&decided) {
                 folded.decided.insert(dispute.key.clone(), (dispute.clone(), decided.clone()));
             }

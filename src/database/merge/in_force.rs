@@ -16,8 +16,13 @@ use crate::tree::{Edit, Edits, Key, Range, Tree};
 const FOLDER: [&str; 2] = ["_isodb", "merge"];
 
 /// The key of that folder.
-pub(super) fn folder_key() -> Key {
+fn folder_key() -> Key {
     FOLDER.join("/").parse().expect("it is a key")
+}
+
+/// The key of the document of rules.
+pub(super) fn rules_key() -> Key {
+    format!("{}/rules", FOLDER.join("/")).parse().expect("it is a key")
 }
 
 /// What was worked out so far.
@@ -84,6 +89,13 @@ fn folder<O: Objects>(objects: &O, lineage: &mut Lineage<'_>, commit: CommitId) 
     Ok(Tree::new(objects, lineage.tree(place)?).folder(Some(&folder_key()))?)
 }
 
+/// The folder in force where nothing is merged: that of a root tree, without conflicts.
+pub(super) fn of_tree<O: Objects + Sync>(objects: &O, tree: TreeId) -> Result<Option<TreeId>> {
+    let folder = Tree::new(objects, tree).folder(Some(&folder_key()))?;
+    let root = root(objects, folder)?;
+    Ok(Tree::new(objects, settled(objects, root, root)?).folder(Some(&folder_key()))?)
+}
+
 /// A root tree with nothing but the folder.
 pub(super) fn root<O: Objects>(objects: &O, folder: Option<TreeId>) -> Result<TreeId> {
     let Some(mut id) = folder else { return Ok(TreeId::EMPTY) };
@@ -96,7 +108,7 @@ pub(super) fn root<O: Objects>(objects: &O, folder: Option<TreeId>) -> Result<Tr
 
 /// A tree with what the base has in place of each document in conflict; where the base's is in conflict itself, with what
 /// that one came from.
-pub(super) fn settled<O: Objects + Sync>(objects: &O, tree: TreeId, base: TreeId) -> Result<TreeId> {
+fn settled<O: Objects + Sync>(objects: &O, tree: TreeId, base: TreeId) -> Result<TreeId> {
     let (tree, base) = (Tree::new(objects, tree), Tree::new(objects, base));
     let mut edits = Edits::new();
     for document in tree.documents(Range::default())? {

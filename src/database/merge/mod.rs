@@ -4,10 +4,13 @@
 //! commit that every node makes of the same frontier, byte for byte (`docs/format/merging.md`). **Invariant:** a move is
 //! safe: every authored commit that could be reached from the ref before can be reached from it after.
 
+mod contents;
 mod decide;
 mod fold;
 mod frontier;
 mod in_force;
+mod made;
+mod scripts;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +19,7 @@ use std::time::{Duration, Instant};
 use super::Database;
 use super::ancestry;
 use super::error::{Error, Result};
-use crate::merge::Decision;
+use crate::merge::{Decision, Dispute};
 use crate::object::{Commit, CommitId, Ident, Kind, Objects, Person};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
 use crate::script::Runner;
@@ -24,6 +27,7 @@ use crate::script::Runner;
 use fold::{Folded, Merger};
 use frontier::Frontier;
 
+pub use decide::Decided;
 pub use frontier::is_merge_commit;
 
 /// After so many merges of which each met another writer, the next one is made while writers wait.
@@ -59,6 +63,20 @@ struct Worked {
 }
 
 impl Database {
+    /// Makes the merge of a merge commit's parents again, and answers the documents that were in dispute in it with what
+    /// became of them, each as the last step that disputed it left it. Nothing is stored.
+    ///
+    /// # Errors
+    /// As [`Database::merge`]; no disputes for a commit that is no merge commit.
+    pub fn disputes(&self, commit: CommitId, runner: &mut dyn Runner) -> Result<Vec<(Dispute, Decided)>> {
+        let mut merger = Merger::new(self, runner)?;
+        let frontier = merger.frontier(&[commit])?;
+        if frontier.len() < 2 {
+            return Ok(Vec::new());
+        }
+        Ok(merger.merge(&frontier)?.decided.into_values().collect())
+    }
+
     /// The authored commits that a node knows the last of which it holds these heads: merge commits are replaced by their
     /// parents, ancestors of others are left out. In ascending order of id.
     ///

@@ -5,6 +5,7 @@ mod crossing;
 mod histories;
 mod model;
 mod moves;
+mod rules;
 mod vectors;
 
 use std::collections::BTreeMap;
