@@ -3,6 +3,7 @@
 //! A leaf room: bytes to values and back, nothing else. Merging and scripts see documents through it, so that a number
 //! that nobody changed comes out as it went in, and no member disappears because its name stands twice.
 
+mod decimal;
 mod parse;
 mod write;
 

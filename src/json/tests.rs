@@ -120,3 +120,67 @@ proptest! {
         prop_assert!(parse(text.as_bytes()).is_err() || theirs);
     }
 }
+
+#[test]
+fn numbers_have_an_order_by_value() {
+    let number = |text: &str| Number::new(text).unwrap();
+    let ascending = [
+        "-1e400",
+        "-9223372036854775809",
+        "-9223372036854775808",
+        "-1.5",
+        "-1",
+        "-0.1",
+        "-1e-9999999999999999999999999999999999999",
+        "0",
+        "1e-9999999999999999999999999999999999999",
+        "1e-400",
+        "0.1",
+        "0.1000000000000000055511151231257827",
+        "0.10001",
+        "1",
+        "1.5",
+        "2",
+        "10",
+        "9223372036854775807",
+        "9223372036854775808",
+        "123456789012345678901234567890",
+        "1e400",
+        "11e399",
+        "1e9999999999999999999999999999999999999",
+    ];
+    for (at, one) in ascending.iter().enumerate() {
+        for (other_at, other) in ascending.iter().enumerate() {
+            assert_eq!(number(one).compare(&number(other)), at.cmp(&other_at), "{one} and {other}");
+        }
+    }
+    for (one, other) in [
+        ("1", "1.0"),
+        ("1", "10e-1"),
+        ("0", "-0"),
+        ("0", "0e5"),
+        ("-0.0", "0"),
+        ("100", "1E+2"),
+        ("0.01", "1e-2"),
+        ("12.30", "1.23e1"),
+    ] {
+        assert!(number(one).compare(&number(other)).is_eq(), "{one} and {other}");
+    }
+}
+
+#[test]
+fn whole_numbers_are_found_in_every_spelling() {
+    let whole = |text: &str| Number::new(text).unwrap().whole();
+    let max = "9223372036854775807.0";
+    for (text, found) in
+        [("1.0", 1), ("10e-1", 1), ("-0", 0), ("0e99", 0), ("1e18", 1_000_000_000_000_000_000), (max, i64::MAX)]
+    {
+        assert_eq!(whole(text), Some(found), "{text}");
+    }
+    assert_eq!(whole("-9223372036854775808"), Some(i64::MIN));
+    for text in
+        ["1.5", "0.1", "1e-400", "9223372036854775808", "1e19", "1e400", "-9223372036854775809", "99999999999999999999"]
+    {
+        assert_eq!(whole(text), None, "{text}");
+    }
+}

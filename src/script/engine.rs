@@ -1,5 +1,6 @@
 //! What an engine is to the rest of the room: one script, ready to run, and the list of those that are loaded.
 
+use super::limits::CONTENT;
 use super::{Dialect, Job, Loaded, Script, Verdict, rhai, wasm};
 
 /// One script in its dialect's engine. What it answers depends on its source and the job alone.
@@ -20,6 +21,7 @@ impl Engines {
     /// Takes in a script. One that does not compile becomes an engine whose every verdict is the reason.
     pub(super) fn load(&mut self, script: &Script) -> Loaded {
         let compiled = match script.dialect {
+            _ if script.source.len() > CONTENT => Err(format!("the script has more than {CONTENT} bytes")),
             Dialect::Rhai1 => rhai::compile(&script.source),
             Dialect::Wasm1 => wasm::compile(&script.source),
         };
@@ -31,7 +33,16 @@ impl Engines {
 
     /// Runs one job; nothing is answered when its script was never loaded.
     pub(super) fn run(&mut self, job: &Job, print: &mut dyn FnMut(&str)) -> Option<Verdict> {
-        Some(self.0.get_mut(job.script)?.run(job, print))
+        let engine = self.0.get_mut(job.script)?;
+        if [&job.base, &job.left, &job.right].into_iter().flatten().any(|content| content.len() > CONTENT) {
+            return Some(Verdict::Conflict(format!("a version has more than {CONTENT} bytes, too many for a script")));
+        }
+        Some(match engine.run(job, print) {
+            Verdict::Merged(content) if content.len() > CONTENT => {
+                Verdict::Conflict(format!("the result has more than {CONTENT} bytes"))
+            }
+            verdict => verdict,
+        })
     }
 }
 

@@ -5,12 +5,17 @@
 //! everything that it could use too much of has a limit that is counted, never timed.
 
 mod engine;
+mod frame;
 mod in_process;
 mod limits;
+mod remote;
 mod rhai;
+mod serve;
 mod wasm;
 
 pub use in_process::InProcess;
+pub use remote::Remote;
+pub use serve::serve_scripts;
 
 use crate::json;
 

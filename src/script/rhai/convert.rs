@@ -1,0 +1,87 @@
+//! Documents to the engine's values and back. Nothing is lost on the way: what a value could not hold is not let in.
+
+use ::rhai::{Array, Dynamic, ImmutableString, Map};
+
+use super::number::{self, Num, float_text};
+use super::values::kind;
+use crate::json::{self, Number, Value};
+use crate::script::limits::rhai as limits;
+
+/// A document that is neither JSON nor text, or JSON's `null`, which would be taken for no document. It can be compared and
+/// returned.
+#[derive(Clone, Debug)]
+pub(super) struct Bytes(pub(super) std::rc::Rc<[u8]>);
+
+/// A document's content as a value; `()` for none. The error says what is too large.
+pub(super) fn to_script(content: Option<&[u8]>) -> Result<Dynamic, &'static str> {
+    let Some(content) = content else { return Ok(Dynamic::UNIT) };
+    if content.len() > limits::CONTENT {
+        return Err("more bytes than a script is given");
+    }
+    match (json::parse(content), std::str::from_utf8(content)) {
+        (Ok(Value::Null), _) | (_, Err(_)) => Ok(Dynamic::from(Bytes(content.into()))),
+        (Ok(value), _) => from_json(value),
+        (_, Ok(text)) => from_text(text.to_owned()),
+    }
+}
+
+fn from_text(text: String) -> Result<Dynamic, &'static str> {
+    if text.len() > limits::STRING { Err("a longer text than a script is given") } else { Ok(text.into()) }
+}
+
+/// The depth is what `json::parse` lets through.
+fn from_json(value: Value) -> Result<Dynamic, &'static str> {
+    Ok(match value {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(value) => value.into(),
+        Value::Number(number) => number::from_number(number),
+        Value::String(text) => from_text(text)?,
+        Value::Array(values) => values.into_iter().map(from_json).collect::<Result<Array, _>>()?.into(),
+        Value::Object(members) => {
+            let mut map = Map::new();
+            for (name, value) in members {
+                map.insert(name.into(), from_json(value)?);
+            }
+            map.into()
+        }
+    })
+}
+
+/// A value as JSON; the error says what is in it that JSON does not have.
+pub(super) fn to_json(value: &Dynamic) -> Result<Value, &'static str> {
+    to_json_at(value, 0)
+}
+
+fn to_json_at(value: &Dynamic, depth: usize) -> Result<Value, &'static str> {
+    if depth == json::MAX_DEPTH && (value.is_array() || value.is_map()) {
+        return Err("a nesting that is too deep");
+    }
+    if let Some(values) = value.read_lock::<Array>() {
+        return values.iter().map(|value| to_json_at(value, depth + 1)).collect::<Result<_, _>>().map(Value::Array);
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let member = |(name, value): (&_, &_)| Ok((ToString::to_string(name), to_json_at(value, depth + 1)?));
+        return map.iter().map(member).collect::<Result<_, _>>().map(Value::Object);
+    }
+    if let Some(text) = value.read_lock::<ImmutableString>() {
+        return Ok(Value::String(text.to_string()));
+    }
+    if let Some(num) = value.read_lock::<Num>() {
+        return Ok(Value::Number(Number::clone(&num.0)));
+    }
+    if let Ok(int) = value.as_int() {
+        return Ok(Value::Number(int.into()));
+    }
+    if let Ok(float) = value.as_float() {
+        // Neither infinity nor what is no number has a text by JSON's grammar.
+        let number = Number::new(&float_text(float));
+        return number.map(Value::Number).ok_or("a float that is infinite or no number");
+    }
+    if let Ok(value) = value.as_bool() {
+        return Ok(Value::Bool(value));
+    }
+    if let Ok(char) = value.as_char() {
+        return Ok(Value::String(char.to_string()));
+    }
+    if value.is_unit() { Ok(Value::Null) } else { Err(kind(value)) }
+}
