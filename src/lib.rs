@@ -80,7 +80,8 @@ pub use refs::{
     Error as RefError, Expect, LogEntry, NameError, Prepared, RefEdit, RefName, RefValue, Reflog, Refs, WriteLock,
 };
 pub use script::{
-    Dialect, Failure as ScriptFailure, InProcess, Job, Loaded, Remote, Runner, Script, Side, Verdict, serve_scripts,
+    Dialect, Failure as ScriptFailure, InProcess, Job, Loaded, Print, Remote, Runner, Script, Side, Verdict,
+    serve_scripts,
 };
 pub use store::{
     ChangedEntry, GcOptions, GcProgress, GcReport, GcStage, IN_MEMORY_LIMIT, Reader, Received, Roots, STREAM_FROM,

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use super::engine::Engines;
 use super::limits::STACK;
-use super::{Failure, Job, Loaded, Runner, Script, Verdict};
+use super::{Failure, Job, Loaded, Print, Runner, Script, Verdict};
 
 /// A [`Runner`] on a thread with a large stack. The limits of scripts hold, but an abort of an engine, which no limit
 /// should let come about, ends the whole process: where scripts come from strangers, run them in a process of their own.
@@ -32,9 +32,6 @@ enum Answer {
     Verdicts(Vec<Verdict>),
     UnknownScript,
 }
-
-/// What a script prints, line by line.
-type Print = Box<dyn FnMut(&str) + Send>;
 
 impl InProcess {
     /// Starts the thread. What scripts print is dropped.

@@ -122,6 +122,9 @@ pub struct Loaded {
 #[error("the process that runs merge scripts {0}")]
 pub struct Failure(pub String);
 
+/// Takes what scripts print, line by line. It has no influence on what they answer.
+pub type Print = Box<dyn FnMut(&str) + Send>;
+
 /// Something that runs scripts.
 pub trait Runner {
     /// Takes in a script. One that does not compile is loaded too: each of its jobs is a [`Verdict::Conflict`] then.

@@ -3,7 +3,7 @@
 use std::io::{self, BufReader, BufWriter, Read, Write};
 
 use super::frame::{self, Answer};
-use super::{Failure, Job, Loaded, Script, Verdict};
+use super::{Failure, Job, Loaded, Print, Script, Verdict};
 
 /// Scripts that [`serve_scripts`](super::serve_scripts) runs, reached by a stream of requests and one of answers.
 ///
@@ -13,7 +13,7 @@ pub struct Remote<W, R> {
     requests: W,
     answers: BufReader<R>,
     loaded: usize,
-    print: Box<dyn FnMut(&str) + Send>,
+    print: Print,
 }
 
 impl<W: Write + Send, R: Read> Remote<W, R> {
@@ -23,7 +23,7 @@ impl<W: Write + Send, R: Read> Remote<W, R> {
     }
 
     /// The same, with a place for what scripts print.
-    pub fn printing(self, print: Box<dyn FnMut(&str) + Send>) -> Remote<W, R> {
+    pub fn printing(self, print: Print) -> Remote<W, R> {
         Remote { print, ..self }
     }
 

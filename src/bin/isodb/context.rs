@@ -13,6 +13,7 @@ use isodb::{CommitId, CommitInfo, Config, Database, Disk, Expect, Ident, OsDisk,
 
 use crate::args::{ColorChoice, CommitArgs, Global, SyncArgs};
 use crate::error::Failure;
+use crate::scripts::Worker;
 use crate::time;
 
 /// What a command knows of the world around it.
@@ -260,8 +261,8 @@ impl Context {
     }
 
     /// What runs the merge scripts that rules name.
-    pub(crate) fn runner(&self) -> Result<impl isodb::Runner + use<>> {
-        isodb::InProcess::new().map_err(|failure| isodb::Error::from(failure).into())
+    pub(crate) fn runner(&self) -> Result<Worker> {
+        Worker::new().map_err(|error| Failure::system(format!("cannot find this program itself: {error}")).into())
     }
 
     /// What `--expect` asks for.

@@ -14,6 +14,7 @@ mod output;
 mod parsing;
 mod people;
 mod progress;
+mod scripts;
 mod time;
 mod versions;
 
@@ -28,6 +29,10 @@ use context::Context;
 fn main() -> ExitCode {
     if std::env::var_os("COMPLETE").is_some() {
         clap_complete::CompleteEnv::with_factory(help::command).complete();
+    }
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == scripts::WORKER) {
+        // Nobody reads a message of it: how it ends says enough.
+        return scripts::work().map_or(ExitCode::from(error::Status::System as u8), |()| ExitCode::SUCCESS);
     }
     let cli = match parse() {
         Ok(cli) => cli,

@@ -118,11 +118,7 @@ impl Finder<'_> {
     fn value(&mut self, value: &Expr) {
         match value {
             Expr::Variable(..) | Expr::CharConstant(..) => self.mark(value),
-            Expr::Dot(..) | Expr::Index(..) => {
-                if self.target(value) {
-                    self.mark(value);
-                }
-            }
+            Expr::Dot(..) | Expr::Index(..) if self.target(value) => self.mark(value),
             Expr::InterpolatedString(parts, position) => {
                 self.mark(value);
                 if parts.len() > INTERPOLATED {
