@@ -7,6 +7,7 @@ use super::changeset::Changeset;
 use super::error::{Error, Result};
 use crate::object::{Commit, CommitId, Ident, Kind, Objects, Person, TreeId};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue, WriteLock};
+use crate::script::Runner;
 
 /// Who makes a commit, when and why. Times are in seconds since 1970.
 #[derive(Clone, Debug)]
@@ -92,7 +93,7 @@ impl Database {
             let mut head = old;
             let mut message = String::new();
             for (changes, info) in changes {
-                match self.build(head.as_slice(), changes, info) {
+                match self.build(head.as_slice(), None, changes, info) {
                     Ok(Some(id)) => {
                         head = Some(id);
                         message = subject(&info.message).to_owned();
@@ -137,24 +138,54 @@ impl Database {
         Ok(())
     }
 
-    /// Makes one commit on these parents, in their order, without touching a ref. The documents are the first
-    /// parent's, changed. With one parent and no change the answer is that parent.
-    pub fn commit_on(&self, parents: &[CommitId], changes: &Changeset, info: &CommitInfo) -> Result<Outcome> {
-        let result = self.store.hold().map_err(Into::into).and_then(|()| match self.build(parents, changes, info)? {
+    /// Makes one commit on these parents, in their order, without touching a ref. The documents are those of the
+    /// parents' merge, changed: so that nothing of any of them is lost. With one parent and no change the answer is that
+    /// parent.
+    ///
+    /// # Errors
+    /// The conditions' errors, and with several parents those of [`Database::merge`].
+    pub fn commit_on(
+        &self,
+        parents: &[CommitId],
+        changes: &Changeset,
+        info: &CommitInfo,
+        runner: &mut dyn Runner,
+    ) -> Result<Outcome> {
+        let result = self.try_commit_on(parents, changes, info, runner);
+        self.store.discard();
+        result
+    }
+
+    fn try_commit_on(
+        &self,
+        parents: &[CommitId],
+        changes: &Changeset,
+        info: &CommitInfo,
+        runner: &mut dyn Runner,
+    ) -> Result<Outcome> {
+        self.store.hold()?;
+        let merged = if parents.len() > 1 { Some(self.merged_tree(parents, runner)?) } else { None };
+        match self.build(parents, merged, changes, info)? {
             Some(id) => {
                 self.store.flush(&[])?;
                 Ok(Outcome { head: Some(id), is_new: true })
             }
             None => Ok(Outcome { head: parents.first().copied(), is_new: false }),
-        });
-        self.store.discard();
-        result
+        }
     }
 
-    /// Puts the commit of a changeset; `None` when it would change nothing.
-    fn build(&self, parents: &[CommitId], changes: &Changeset, info: &CommitInfo) -> Result<Option<CommitId>> {
+    /// Puts the commit of a changeset; `None` when it would change nothing. `merged` is the tree that several parents
+    /// come to.
+    fn build(
+        &self,
+        parents: &[CommitId],
+        merged: Option<TreeId>,
+        changes: &Changeset,
+        info: &CommitInfo,
+    ) -> Result<Option<CommitId>> {
         let commits = parents.iter().map(|&id| self.store.commit(id)).collect::<Result<Vec<_>, _>>()?;
-        let base = self.tree(commits.first().map_or(TreeId::EMPTY, |commit| commit.tree));
+        let own = commits.first().map_or(TreeId::EMPTY, |commit| commit.tree);
+        let base = self.tree(merged.unwrap_or(own));
         let tree = changes.apply(&base)?.id();
         if parents.len() <= 1 && tree == base.id() {
             return Ok(None);

@@ -72,8 +72,8 @@ pub(crate) struct CommitArgs {
 /// Where a commit is built without moving a ref.
 #[derive(Args, Debug)]
 pub(crate) struct OnArgs {
-    /// Build the commit on REV and print its id, without moving any ref. Several make a merge of your own; `none` a
-    /// commit without parents
+    /// Build the commit on REV and print its id, without moving any ref. Several make a merge of your own, on what
+    /// they come to when they are merged; `none` a commit without parents
     #[arg(long, value_name = "REV", conflicts_with_all = ["expect", "reference"], add = complete::revisions())]
     pub(crate) on: Vec<String>,
 }

@@ -20,7 +20,7 @@ use super::Database;
 use super::ancestry;
 use super::error::{Error, Result};
 use crate::merge::{Decision, Dispute};
-use crate::object::{Commit, CommitId, Ident, Kind, Objects, Person};
+use crate::object::{Commit, CommitId, Ident, Kind, Objects, Person, TreeId};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
 use crate::script::Runner;
 
@@ -132,6 +132,15 @@ impl Database {
         });
         self.store.discard();
         result
+    }
+
+    /// The tree of the merge of some heads. What is new in it is put into the store.
+    pub(super) fn merged_tree(&self, heads: &[CommitId], runner: &mut dyn Runner) -> Result<TreeId> {
+        let mut merger = Merger::new(self, runner)?;
+        let frontier = merger.frontier(heads)?;
+        let tree = merger.tree_of(frontier)?;
+        merger.objects.write_reachable(tree, &self.store)?;
+        Ok(tree)
     }
 
     fn try_merge(

@@ -119,3 +119,16 @@ fn a_forged_merge_commit_is_refused() {
     let refused = sandbox.isodb(["merge", &forged]).status(4);
     assert!(refused.stderr().contains("says that it is a merge commit, but it has 1 parents"), "{}", refused.stderr());
 }
+
+#[test]
+fn a_commit_on_several_starts_from_what_they_come_to() {
+    let sandbox = farm();
+    let own = sandbox.isodb_with_input(["put", "stock/hay", "--on", "barn", "--on", "main"], "11").ok().line();
+    assert_eq!(sandbox.isodb(["ls", "-r", "--at", &own]).ok().lines(), ["cows", "field", "stock/hay"]);
+    assert_eq!(sandbox.isodb(["get", "stock/hay", "--at", &own]).ok().text(), "11");
+    assert_eq!(sandbox.isodb(["conflicts", "--at", &own, "--count"]).ok().line(), "0");
+    let left = sandbox.isodb_with_input(["put", "new", "--on", "barn", "--on", "main"], "1").ok().line();
+    assert_eq!(sandbox.isodb(["conflicts", "--at", &left]).status(1).line(), "stock/hay");
+    assert_eq!(sandbox.isodb(["merge", &own]).ok().line(), own, "it is a commit like any other");
+    sandbox.check_with_git();
+}

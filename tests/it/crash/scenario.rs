@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use isodb::{
-    Access, BlobId, Changeset, CommitId, Condition, Database, Disk as _, Error, Expect, FaultDisk, Ident, Kind,
-    Objects as _, RefName,
+    Access, BlobId, Changeset, CommitId, Condition, Database, Disk as _, Error, Expect, FaultDisk, Ident, InProcess,
+    Kind, Objects as _, RefName,
 };
 
 use super::examine::{info, open, put};
@@ -228,7 +228,7 @@ fn commit_on(disk: &FaultDisk) -> Result<Option<CommitId>, Error> {
     let mut changes = Changeset::new();
     changes.put("animals/emma".parse()?, BlobId(content));
     let parent = db.resolve_commit("HEAD~1")?;
-    db.commit_on(&[parent], &changes, &info("beside")).map(|outcome| outcome.head)
+    db.commit_on(&[parent], &changes, &info("beside"), &mut InProcess::new()?).map(|outcome| outcome.head)
 }
 
 fn set(disk: &FaultDisk, to: &str, expect: Expect) -> Result<Option<CommitId>, Error> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use isodb::{BlobId, Changeset, CommitId, CommitInfo, Database, Kind, Objects, OsDisk, Person};
+use isodb::{BlobId, Changeset, CommitId, CommitInfo, Database, InProcess, Kind, Objects, OsDisk, Person};
 
 use super::Sandbox;
 
@@ -65,5 +65,5 @@ fn write(db: &Database, name: &str, time: i64, parents: &[CommitId], wrote: Wrot
     let who = Person::new(name, &format!("{}@farm", name.to_lowercase())).unwrap();
     let (author, committer, message) = (who.clone(), who, format!("{name} wrote"));
     let info = CommitInfo { author, author_time: time, committer, committer_time: time, message };
-    db.commit_on(parents, &changes, &info).unwrap().head.unwrap()
+    db.commit_on(parents, &changes, &info, &mut InProcess::new().unwrap()).unwrap().head.unwrap()
 }

@@ -192,7 +192,7 @@ impl<'a> Importer<'a> {
             self.context.start_upkeep(self.db, outcome);
             outcome
         } else {
-            self.db.commit_on(&self.parents, &changes, &info)?
+            self.db.commit_on(&self.parents, &changes, &info, &mut self.context.runner()?)?
         };
         if self.expect != Expect::Any {
             self.expect = outcome.head.map_or(Expect::Absent, |id| Expect::At(id.0));

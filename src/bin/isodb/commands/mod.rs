@@ -142,7 +142,10 @@ fn commit(
 ) -> Result<Outcome> {
     let info = context.commit_info(db, args, default_message)?;
     match on {
-        Some(on) if !on.on.is_empty() => Ok(db.commit_on(&context.parents(db, &on.on)?, changes, &info)?),
+        Some(on) if !on.on.is_empty() => {
+            let parents = context.parents(db, &on.on)?;
+            Ok(db.commit_on(&parents, changes, &info, &mut context.runner()?)?)
+        }
         _ => {
             let expect = context.expect(db, args.expect.as_deref())?;
             let outcome = db.commit(&context.target(args)?, expect, changes, &info)?;
