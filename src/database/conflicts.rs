@@ -55,6 +55,11 @@ impl Database {
         Ok(found)
     }
 
+    /// Whether a note helps to find the documents in conflict.
+    pub(super) fn has_conflict_note(&self) -> bool {
+        self.conflict_note().is_some()
+    }
+
     /// Whether a root tree is that of the current head.
     fn is_current(&self, tree: TreeId) -> Result<bool> {
         match self.head()?.1 {

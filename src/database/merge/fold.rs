@@ -14,11 +14,11 @@ use super::made::Made;
 use crate::database::Database;
 use crate::database::error::Result;
 use crate::database::lineage::Lineage;
-use crate::merge::{Decision, Dispute, three_way};
+use crate::merge::{Dispute, three_way};
 use crate::object::{CommitId, Overlay, TreeId};
 use crate::script::Runner;
 use crate::store::Store;
-use crate::tree::{Key, Tree};
+use crate::tree::Key;
 
 /// Merges frontiers of one database. Nothing is written to the store.
 pub(super) struct Merger<'a> {
@@ -123,19 +123,10 @@ impl<'a> Merger<'a> {
             tree = merge.finish(&self.objects, &decisions)?;
         }
         folded.tree = tree;
-        // A later step may have settled what an earlier one left.
-        let mut settled = Vec::new();
-        let tree = Tree::new(&self.objects, tree);
-        for (key, (_, decided)) in &folded.decided {
-            if decided.decision == Decision::Keep && tree.get(key)?.is_none_or(|document| document.conflict.is_none()) {
-                settled.push(key.clone());
-            }
-        }
-        settled.iter().for_each(|key| drop(folded.decided.remove(key)));
         Ok(folded)
     }
 
-    fn commit_tree(&mut self, commit: Option<CommitId>) -> Result<TreeId> {
+    pub(super) fn commit_tree(&mut self, commit: Option<CommitId>) -> Result<TreeId> {
         let Some(commit) = commit else { return Ok(TreeId::EMPTY) };
         let place = self.lineage.place(commit);
         self.lineage.tree(place)

@@ -11,6 +11,7 @@ mod frontier;
 mod in_force;
 mod made;
 mod scripts;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use super::Database;
 use super::ancestry;
 use super::error::{Error, Result};
-use crate::merge::{Decision, Dispute};
+use crate::merge::Dispute;
 use crate::object::{Commit, CommitId, Ident, Kind, Objects, Person, TreeId};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
 use crate::script::Runner;
@@ -42,10 +43,12 @@ pub struct MergeOutcome {
     pub head: CommitId,
     /// The authored commits that the head is the merge of, in ascending order of id. A single one is the head itself.
     pub frontier: Vec<CommitId>,
-    /// How many documents that several sides had changed differently were merged by a rule.
+    /// How many documents of the ref rules have changed, of those that several sides had changed differently.
     pub merged: u64,
-    /// How many such documents were left in conflict.
-    pub kept: u64,
+    /// How many documents are in conflict that were not so before.
+    pub new_conflicts: u64,
+    /// How many documents are in conflict.
+    pub conflicts: u64,
 }
 
 impl MergeOutcome {
@@ -208,23 +211,24 @@ impl Merger<'_> {
         if frontier.is_empty() {
             return Err(Error::Invalid("there is nothing to merge".into()));
         }
-        let worked = |head, made| {
-            let outcome = MergeOutcome { old, head, frontier: frontier.to_vec(), merged: 0, kept: 0 };
-            Ok(Worked { outcome, made })
+        let stands = match old {
+            Some(old) if frontier.len() > 1 => self.frontier(&[old])? == frontier,
+            _ => false,
         };
-        if let [single] = frontier[..] {
-            return worked(single, None);
-        }
-        if let Some(old) = old
-            && self.frontier(&[old])? == frontier
-        {
-            return worked(old, None);
-        }
-        let (commit, folded) = self.commit(&frontier)?;
-        let kept = folded.decided.values().filter(|(_, decided)| decided.decision == Decision::Keep).count() as u64;
-        let merged = folded.decided.len() as u64 - kept;
-        let outcome = MergeOutcome { old, head: commit.id(), frontier: frontier.to_vec(), merged, kept };
-        Ok(Worked { outcome, made: Some((commit, folded)) })
+        let (head, made) = match (&frontier[..], old) {
+            ([single], _) => (*single, None),
+            (_, Some(old)) if stands => (old, None),
+            _ => {
+                let (commit, folded) = self.commit(&frontier)?;
+                (commit.id(), Some((commit, folded)))
+            }
+        };
+        let frontier = frontier.to_vec();
+        let mut outcome = MergeOutcome { old, head, frontier, merged: 0, new_conflicts: 0, conflicts: 0 };
+        let folded = made.as_ref().map(|(_, folded)| folded);
+        let tree = folded.map_or_else(|| self.commit_tree(Some(head)), |folded| Ok(folded.tree))?;
+        self.tally(&mut outcome, tree, folded)?;
+        Ok(Worked { outcome, made })
     }
 
     /// The merge commit of a frontier of two commits or more.

@@ -26,7 +26,7 @@ fn a_merge_takes_both_sides_and_keeps_what_they_disagree_on() {
     assert_eq!(ran.line(), head);
     assert_eq!(
         ran.stderr(),
-        "1 conflict left\nhint: `isodb conflicts` lists them, `isodb resolve KEY` chooses a version\n"
+        "1 conflict is left (1 of them new)\nhint: `isodb conflicts` lists them, `isodb resolve KEY` chooses a version\n"
     );
     assert_eq!(sandbox.isodb(["ls", "-r"]).ok().lines(), ["cows", "field", "stock/hay"]);
     assert_eq!(sandbox.isodb(["get", "cows"]).ok().text(), "3");
@@ -36,7 +36,14 @@ fn a_merge_takes_both_sides_and_keeps_what_they_disagree_on() {
     assert_eq!(frontier, heads);
     let other = sandbox.isodb(["merge", "--ref", "barn", "main", "-q"]).status(1);
     assert_eq!((other.line(), other.stderr()), (head.clone(), String::new()));
-    assert_eq!(sandbox.isodb(["merge", "barn", "main", "HEAD~1"]).ok().line(), head, "nothing is new");
+    let again = sandbox.isodb(["merge", "barn", "main", "HEAD~1"]).status(1);
+    assert_eq!(again.line(), head, "nothing is new");
+    assert!(again.stderr().starts_with("1 conflict is left (0 of them new)\n"), "{}", again.stderr());
+    sandbox.isodb(["conflicts"]).status(1);
+    sandbox.isodb_with_input(["put", "field"], "reaped").ok();
+    assert!(sandbox.isodb(["merge", "barn"]).status(1).stderr().starts_with("1 conflict is left (0 of them new)\n"));
+    sandbox.isodb_with_input(["put", "stock/hay"], "11").ok();
+    assert_eq!(sandbox.isodb(["merge", "barn"]).ok().stderr(), "");
     sandbox.check_with_git();
 }
 
@@ -61,7 +68,7 @@ fn a_dry_run_and_json_tell_the_same() {
     let before = sandbox.isodb(["head"]).ok().line();
     let objects = sandbox.isodb(["count-objects"]).ok().text();
     let told = sandbox.isodb(["merge", "--dry-run", "barn"]).status(1);
-    assert_eq!(told.stderr(), "1 conflict would be left\n");
+    assert_eq!(told.stderr(), "1 conflict would be left (1 of them new)\n");
     assert_eq!(sandbox.isodb(["head"]).ok().line(), before);
     assert_eq!(sandbox.isodb(["count-objects"]).ok().text(), objects);
     let done = json(&sandbox.isodb(["merge", "--json", "barn"]).status(1).line());

@@ -17,9 +17,9 @@ use crate::output::{Output, number_of};
 /// is merged by the rule for its key, or stays in conflict with all its versions. Nothing is asked, and nobody has to
 /// wait: exit 1 when conflicts are left.
 ///
-/// With --json, it prints {"commit","old","new","frontier","merged","conflicts"}: `new` tells whether the ref moved,
-/// `frontier` are the commits that it is the merge of, `merged` is how many documents rules have merged, and `conflicts`
-/// how many were left in conflict.
+/// With --json, it prints {"commit","old","new","frontier","merged","conflicts","new_conflicts"}: `new` tells whether the
+/// ref moved, `frontier` are the commits that it is the merge of, `merged` is how many documents rules have merged,
+/// `conflicts` how many are in conflict now, and `new_conflicts` how many of them were not so before.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb merge barn
@@ -81,14 +81,15 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     if args.json {
         out.json(&json!({
             "commit": outcome.head.to_string(), "old": outcome.old.map(|id| id.to_string()), "new": outcome.is_new(),
-            "frontier": ids(&outcome.frontier), "merged": outcome.merged, "conflicts": outcome.kept,
+            "frontier": ids(&outcome.frontier), "merged": outcome.merged, "conflicts": outcome.conflicts,
+            "new_conflicts": outcome.new_conflicts,
         }))?;
     } else {
         out.record(&out.id(outcome.head))?;
     }
     out.finish()?;
     tell(context, &outcome, args.dry_run);
-    if outcome.kept > 0 { Err(Failure::no().into()) } else { Ok(()) }
+    if outcome.conflicts > 0 { Err(Failure::no().into()) } else { Ok(()) }
 }
 
 fn ids(frontier: &[CommitId]) -> Vec<String> {
@@ -104,9 +105,11 @@ fn tell(context: &Context, outcome: &MergeOutcome, dry_run: bool) {
         let merged = number_of(outcome.merged, "document");
         say(&format!("{merged} {} by rules", if dry_run { "would be merged" } else { "merged" }));
     }
-    if outcome.kept > 0 {
-        let conflicts = number_of(outcome.kept, "conflict");
-        say(&format!("{conflicts} {}", if dry_run { "would be left" } else { "left" }));
+    if outcome.conflicts > 0 {
+        let (conflicts, are) =
+            (number_of(outcome.conflicts, "conflict"), if outcome.conflicts == 1 { "is" } else { "are" });
+        let are = if dry_run { "would be" } else { are };
+        say(&format!("{conflicts} {are} left ({} of them new)", outcome.new_conflicts));
         if !dry_run {
             say("hint: `isodb conflicts` lists them, `isodb resolve KEY` chooses a version");
         }

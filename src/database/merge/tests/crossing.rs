@@ -60,7 +60,7 @@ fn a_hundred_heads_at_once() {
     let outcome = merged(&db, &heads);
     assert_eq!(outcome.frontier.len(), 100);
     let all = documents(&db, outcome.head);
-    assert_eq!((all.len(), all["shared"].len(), outcome.kept), (102, 2, 1));
+    assert_eq!((all.len(), all["shared"].len(), outcome.conflicts), (102, 2, 1));
     let reversed: Vec<CommitId> = heads.iter().rev().copied().chain([first]).collect();
     assert_eq!(merged(&db, &reversed), outcome);
 }

@@ -1,6 +1,7 @@
 //! Rules at work: which are in force, what each method is given, and what is done with its answer.
 
 use super::*;
+use crate::merge::Decision;
 use crate::script::Side;
 
 const RULES: &str = "_isodb/merge/rules";
@@ -274,7 +275,7 @@ fn many_documents_are_merged_in_threads_alike() {
     let [start, one, two] = [r#"{"x":1,"y":1}"#, r#"{"x":2,"y":1}"#, r#"{"x":1,"y":3}"#].map(version);
     let heads = heads(&db, "", &start, &[&one, &two]);
     let outcome = merged(&db, &heads);
-    assert_eq!((outcome.merged, outcome.kept), (300, 0));
+    assert_eq!((outcome.merged, outcome.conflicts), (300, 0));
     let all = documents(&db, outcome.head);
     assert!(all.values().all(|versions| versions == &[Some(br#"{"x":2,"y":3}"#.to_vec())]));
 }
