@@ -139,3 +139,50 @@ fn a_commit_on_several_starts_from_what_they_come_to() {
     assert_eq!(sandbox.isodb(["merge", &own]).ok().line(), own, "it is a commit like any other");
     sandbox.check_with_git();
 }
+
+#[test]
+fn rules_and_scripts_come_with_the_data() {
+    let sandbox = Sandbox::with_database();
+    let rules = r#"[{"keys":"stock/*","use":"script","script":"_isodb/merge/stock.rhai"},{"keys":"log","use":"text"}]"#;
+    let script = r#"fn merge(key, base, left, right) {
+        if left.bales < 0 || right.bales < 0 { conflict("negative"); }
+        left.bales += right.bales - base.bales;
+        left
+    }"#;
+    sandbox.isodb_with_input(["put", "_isodb/merge/rules"], rules).ok();
+    sandbox.isodb_with_input(["put", "_isodb/merge/stock.rhai"], script).ok();
+    for key in ["stock/hay", "stock/straw"] {
+        sandbox.isodb_with_input(["put", key], r#"{"bales":10}"#).ok();
+    }
+    sandbox.isodb_with_input(["put", "log"], "a\nb\nc\n").ok();
+    sandbox.isodb(["ref", "set", "barn", "HEAD"]).ok();
+    for (name, hay, straw, log) in [("main", 12, 11, "A\nb\nc\n"), ("barn", 7, -1, "a\nb\nC\n")] {
+        let put = |key: &str, text: &str| sandbox.isodb_with_input(["put", key, "--ref", name], text).ok();
+        put("stock/hay", &format!("{{\"bales\":{hay}}}"));
+        put("stock/straw", &format!("{{\"bales\":{straw}}}"));
+        put("log", log);
+    }
+    let done = json(&sandbox.isodb(["merge", "--json", "barn"]).status(1).line());
+    assert_eq!((&done["merged"], &done["conflicts"]), (&2.into(), &1.into()));
+    assert_eq!(sandbox.isodb(["get", "stock/hay"]).ok().text(), "{\"bales\":9}");
+    assert_eq!(sandbox.isodb(["get", "log"]).ok().text(), "A\nb\nC\n");
+    assert_eq!(sandbox.isodb(["conflicts"]).status(1).line(), "stock/straw");
+    let folder = sandbox.isodb(["rev-parse", "HEAD^{tree}"]).ok().line();
+    let folder = sandbox.git(["rev-parse", &format!("{folder}:_isodb/merge")]).ok().line();
+    assert!(sandbox.git(["cat-file", "commit", "HEAD"]).ok().text().contains(&format!("\nisodb-merge 1 {folder}\n")));
+    sandbox.check_with_git();
+}
+
+#[test]
+fn rules_that_are_not_known_change_nothing() {
+    let sandbox = farm();
+    sandbox.isodb_with_input(["put", "_isodb/merge/rules"], r#"[{"keys":"**","use":"newest"}]"#).ok();
+    let head = sandbox.isodb(["head"]).ok().line();
+    let refused = sandbox.isodb(["merge", "barn"]).status(2);
+    assert!(
+        refused.stderr().contains("newest") && refused.stderr().contains("_isodb/merge/rules"),
+        "{}",
+        refused.stderr()
+    );
+    assert_eq!(sandbox.isodb(["head"]).ok().line(), head);
+}
