@@ -4,7 +4,8 @@
 //! and the next one, and so on; where one of these leaves a conflict, all versions stay. Whichever of two versions has the
 //! lower id is the left one, so the result does not depend on who merges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use super::contents::{self, Reader};
 use super::in_force;
@@ -56,6 +57,8 @@ pub(super) struct InForceRules {
 pub(super) struct Decider<'a> {
     db: &'a Database,
     scripts: Scripts<'a>,
+    /// The rules of each folder that was in force so far.
+    rules: HashMap<Option<TreeId>, Rc<InForceRules>>,
 }
 
 /// The disputes of one step by how they are decided; each with its place among them.
@@ -68,11 +71,14 @@ struct Sorted<'d> {
 
 impl<'a> Decider<'a> {
     pub(super) fn new(db: &'a Database, runner: &'a mut dyn Runner) -> Decider<'a> {
-        Decider { db, scripts: Scripts::new(runner) }
+        Decider { db, scripts: Scripts::new(runner), rules: HashMap::new() }
     }
 
     /// Reads the rules of a folder in force.
-    pub(super) fn rules<O: Objects>(&mut self, objects: &O, folder: Option<TreeId>) -> Result<InForceRules> {
+    pub(super) fn rules<O: Objects>(&mut self, objects: &O, folder: Option<TreeId>) -> Result<Rc<InForceRules>> {
+        if let Some(rules) = self.rules.get(&folder) {
+            return Ok(rules.clone());
+        }
         let root = in_force::root(objects, folder)?;
         let rules = match Tree::new(objects, root).get(&in_force::rules_key())? {
             // What is too long to be merged is too long for the reader of rules as well.
@@ -82,7 +88,28 @@ impl<'a> Decider<'a> {
             },
             None => Rules::none(),
         };
-        Ok(InForceRules { rules, root })
+        let rules = Rc::new(InForceRules { rules, root });
+        self.rules.insert(folder, rules.clone());
+        Ok(rules)
+    }
+
+    /// Whether any of the rules needs to know who wrote a version.
+    pub(super) fn ask_who_wrote<O: Objects>(&mut self, objects: &O, rules: &InForceRules) -> Result<bool> {
+        for rule in rules.rules.iter() {
+            let asks = match &rule.method {
+                Method::Latest => true,
+                Method::Json(fields) => fields.need_times(),
+                Method::Script { script, dialect } => {
+                    let loaded = self.scripts.load(&Reader { db: self.db, objects }, rules.root, script, dialect)?;
+                    loaded.is_ok_and(|loaded| loaded.takes_sides)
+                }
+                Method::Text | Method::Keep => false,
+            };
+            if asks {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Decides on the disputes of one step, in their order. `heads` are the commits merged so far, and `made` knows what

@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::decide::{Decided, Decider};
+use super::decide::{Decided, Decider, InForceRules};
 use super::frontier::{self, Base, Frontier, Step};
 use super::in_force::InForce;
 use super::made::Made;
 use crate::database::Database;
 use crate::database::error::Result;
 use crate::database::lineage::Lineage;
-use crate::merge::{Dispute, three_way};
+use crate::merge::{Dispute, ThreeWay, three_way};
 use crate::object::{CommitId, Overlay, TreeId};
 use crate::script::Runner;
 use crate::store::Store;
@@ -38,8 +38,11 @@ pub(super) struct Folded {
     /// The folder of rules in force.
     pub(super) in_force: Option<TreeId>,
     /// The documents in dispute, each as its last step left it.
-    pub(super) decided: BTreeMap<Key, (Dispute, Decided)>,
+    pub(super) decided: Disputes,
 }
+
+/// Documents that were in dispute, with what became of them.
+pub(super) type Disputes = BTreeMap<Key, (Dispute, Decided)>;
 
 impl<'a> Merger<'a> {
     pub(super) fn new(db: &'a Database, runner: &'a mut dyn Runner) -> Result<Merger<'a>> {
@@ -62,10 +65,13 @@ impl<'a> Merger<'a> {
     /// Merges a frontier of two commits or more.
     pub(super) fn merge(&mut self, frontier: &Frontier) -> Result<Folded> {
         let steps = self.steps(frontier)?;
-        for base in merged_bases(&steps) {
-            self.tree_of(base.clone())?;
-        }
+        self.merge_bases_of(&steps)?;
         self.fold(frontier, &steps)
+    }
+
+    /// Merges the bases of some steps that are merges themselves.
+    pub(super) fn merge_bases_of(&mut self, steps: &[Step]) -> Result<()> {
+        merged_bases(steps).try_for_each(|base| self.tree_of(base.clone()).map(drop))
     }
 
     /// The tree of a frontier's merge; of a single commit, its own.
@@ -87,7 +93,7 @@ impl<'a> Merger<'a> {
         Ok(self.trees[&frontier])
     }
 
-    fn steps(&mut self, frontier: &Frontier) -> Result<Rc<Vec<Step>>> {
+    pub(super) fn steps(&mut self, frontier: &Frontier) -> Result<Rc<Vec<Step>>> {
         if let Some(steps) = self.steps.get(frontier) {
             return Ok(steps.clone());
         }
@@ -103,8 +109,8 @@ impl<'a> Merger<'a> {
         if steps.is_empty() {
             return Ok(folded);
         }
-        folded.in_force = self.in_force.of_frontier(&self.objects, &mut self.lineage, frontier, steps)?;
-        let rules = self.decider.rules(&self.objects, folded.in_force)?;
+        folded.in_force = self.force(frontier, steps)?;
+        let rules = self.rules(folded.in_force)?;
         let mut made = Made::default();
         for (at, step) in steps.iter().enumerate() {
             let base = match &step.base {
@@ -114,16 +120,42 @@ impl<'a> Merger<'a> {
             };
             let right = self.commit_tree(Some(step.head))?;
             let merge = three_way(&self.objects, base, tree, right)?;
-            let heads = &frontier[..at + 2];
-            let decided = self.decider.decide(&self.objects, &rules, &merge.disputes, heads, &mut made)?;
-            for (dispute, decided) in merge.disputes.iter().zip(&decided) {
-                folded.decided.insert(dispute.key.clone(), (dispute.clone(), decided.clone()));
-            }
-            let decisions: Vec<_> = decided.into_iter().map(|decided| decided.decision).collect();
-            tree = merge.finish(&self.objects, &decisions)?;
+            tree = self.settle(merge, &rules, &frontier[..at + 2], &mut made, &mut folded.decided)?;
         }
         folded.tree = tree;
         Ok(folded)
+    }
+
+    /// The folder of rules in force in the merge of a frontier, whose bases have been merged.
+    pub(super) fn force(&mut self, frontier: &Frontier, steps: &[Step]) -> Result<Option<TreeId>> {
+        self.in_force.of_frontier(&self.objects, &mut self.lineage, frontier, steps)
+    }
+
+    /// The rules of a folder.
+    pub(super) fn rules(&mut self, folder: Option<TreeId>) -> Result<Rc<InForceRules>> {
+        self.decider.rules(&self.objects, folder)
+    }
+
+    /// Whether any of the rules needs to know who wrote a version.
+    pub(super) fn ask_who_wrote(&mut self, rules: &InForceRules) -> Result<bool> {
+        self.decider.ask_who_wrote(&self.objects, rules)
+    }
+
+    /// Decides on the disputes of a step, and answers its tree.
+    pub(super) fn settle(
+        &mut self,
+        merge: ThreeWay,
+        rules: &InForceRules,
+        heads: &[CommitId],
+        made: &mut Made,
+        all: &mut Disputes,
+    ) -> Result<TreeId> {
+        let decided = self.decider.decide(&self.objects, rules, &merge.disputes, heads, made)?;
+        let decisions: Vec<_> = decided.iter().map(|decided| decided.decision).collect();
+        for (dispute, decided) in merge.disputes.iter().zip(decided) {
+            all.insert(dispute.key.clone(), (dispute.clone(), decided));
+        }
+        Ok(merge.finish(&self.objects, &decisions)?)
     }
 
     pub(super) fn commit_tree(&mut self, commit: Option<CommitId>) -> Result<TreeId> {

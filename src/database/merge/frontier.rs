@@ -25,6 +25,13 @@ pub(super) fn header_value(in_force: Option<TreeId>) -> Vec<u8> {
     format!("{VERSION} {id}").into_bytes()
 }
 
+/// The folder of rules in force by a merge commit's header; nothing where the header is not as it must be.
+pub(super) fn in_force(commit: &Commit) -> Option<Option<TreeId>> {
+    let value = std::str::from_utf8(commit.header(HEADER)?).ok()?;
+    let id: crate::object::Id = value.strip_prefix(VERSION)?.strip_prefix(' ')?.parse().ok()?;
+    Some(Some(TreeId(id)).filter(|folder| !folder.0.is_zero()))
+}
+
 /// Authored commits none of which is an ancestor of another, in ascending order of id.
 pub(super) type Frontier = Rc<[CommitId]>;
 

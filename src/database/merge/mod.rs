@@ -9,6 +9,7 @@ mod decide;
 mod fold;
 mod frontier;
 mod in_force;
+mod incremental;
 mod made;
 mod scripts;
 mod tally;
@@ -27,6 +28,7 @@ use crate::script::Runner;
 
 use fold::{Folded, Merger};
 use frontier::Frontier;
+use incremental::Known;
 
 pub use decide::Decided;
 pub use frontier::is_merge_commit;
@@ -219,7 +221,10 @@ impl Merger<'_> {
             ([single], _) => (*single, None),
             (_, Some(old)) if stands => (old, None),
             _ => {
-                let (commit, folded) = self.commit(&frontier)?;
+                let known = old.map(|old| self.known(old)).transpose()?.flatten();
+                let extended = known.map(|known| self.extend(&known, &frontier)).transpose()?.flatten();
+                let folded = extended.map_or_else(|| self.merge(&frontier), Ok)?;
+                let commit = self.commit(&frontier, &folded)?;
                 (commit.id(), Some((commit, folded)))
             }
         };
@@ -231,24 +236,33 @@ impl Merger<'_> {
         Ok(Worked { outcome, made })
     }
 
+    /// What is known of the merge that a ref is at, if it is at one. What a ref leads to here is believed:
+    /// [`Database::check_merge`] tells whether it is right.
+    fn known(&mut self, head: CommitId) -> Result<Option<Known>> {
+        let commit = self.db.store().commit(head)?;
+        if !is_merge_commit(&commit) || !commit.parents.is_sorted_by(|a, b| a < b) {
+            return Ok(None);
+        }
+        let Some(in_force) = frontier::in_force(&commit) else { return Ok(None) };
+        Ok(Some(Known { frontier: commit.parents.into(), tree: commit.tree, in_force }))
+    }
+
     /// The merge commit of a frontier of two commits or more.
-    fn commit(&mut self, frontier: &Frontier) -> Result<(Commit, Folded)> {
-        let folded = self.merge(frontier)?;
+    fn commit(&mut self, frontier: &Frontier, folded: &Folded) -> Result<Commit> {
         let mut time = 0;
         for id in frontier.iter() {
             let place = self.lineage.place(*id);
             time = self.lineage.time(place)?.max(time);
         }
         let who = Person::new("isodb merge", "merge@isodb")?.at(time)?;
-        let commit = Commit {
+        Ok(Commit {
             tree: folded.tree,
             parents: frontier.to_vec(),
             author: who.clone(),
             committer: who,
             headers: vec![(frontier::HEADER.to_owned(), frontier::header_value(folded.in_force))],
             message: b"merge\n".to_vec(),
-        };
-        Ok((commit, folded))
+        })
     }
 
     /// Puts a merge commit and what is new in its tree into the store.

@@ -53,7 +53,7 @@ fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// A value that is the same in every run.
-fn sample<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, nth: usize) -> T {
+pub(super) fn sample<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, nth: usize) -> T {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut values = (0..=nth).map(|_| strategy.new_tree(&mut runner).expect("the strategy rejects nothing").current());
     values.nth(nth).expect("there are as many")

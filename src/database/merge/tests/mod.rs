@@ -3,6 +3,7 @@
 mod algebra;
 mod crossing;
 mod histories;
+mod incremental;
 mod model;
 mod moves;
 mod rules;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::database::changeset::Changeset;
 use crate::database::commit::CommitInfo;
-use crate::database::tests::{database, ident, put_commit, reopen};
+use crate::database::tests::{database, ident, put_commit, reopen, sample};
 use crate::object::{BlobId, TreeId};
 use crate::script::{Failure, Job, Loaded, Script, Verdict};
 use crate::tree::Key;
