@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::farm::Farm;
 use crate::support::{Sandbox, has_tool};
 
 /// A database to begin with. Flushing is not what is tested here, so it lies in memory.
@@ -274,4 +275,29 @@ fn gc_that_drops_all_it_can_goes_beside_writers_and_readers() {
 #[test]
 fn gits_gc_goes_beside_writers_and_readers() {
     upkeep_goes_beside_all("git --git-dir=.isodb gc -q 2>>git.log; sleep 0.1; true");
+}
+
+#[test]
+fn one_conflict_is_resolved_once() {
+    let Farm { sandbox, commits } = Farm::new();
+    let script = r#"
+        resolve() {
+            for n in 1 2 3; do
+                echo $p-$n | isodb resolve stock/hay >>done.$p 2>err.$p; ended=$?
+                # Somebody else has resolved it already (1), or between our look and our commit (3).
+                case $ended in 0|1|3) ;; *) fail "resolve ended with $ended: $(<err.$p)" ;; esac
+                echo $p-$n | isodb put other/$p >>puts.$p || fail put
+            done
+        }
+        each 4 resolve
+    "#;
+    run_at_once(&sandbox, script);
+    let done = lines_of(&sandbox, "done.");
+    assert_eq!(done.len(), 1, "{done:?}");
+    assert_eq!(lines_of(&sandbox, "puts.").len(), 12);
+    let log = sandbox.git(["log", "--format=%H", &format!("{}..HEAD", commits[3])]).ok().lines();
+    assert_eq!(log.len(), 13);
+    assert_eq!(sandbox.isodb(["get", "--strict", "stock/hay"]).ok().text().lines().count(), 1);
+    assert_eq!(sandbox.isodb(["conflicts", "--count"]).status(1).line(), "3");
+    sandbox.check_with_git();
 }
