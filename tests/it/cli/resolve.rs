@@ -40,7 +40,7 @@ fn one_document() {
     let file = farm.sandbox.write("hay", "27");
     let json = run(&["stock/hay", file.to_str().unwrap(), "--json"]).ok().line();
     let head = farm.sandbox.isodb(["head"]).ok().line();
-    assert_eq!(json, format!("{{\"commit\":\"{head}\",\"new\":true,\"resolved\":1}}"));
+    assert_eq!(json, format!("{{\"commit\":\"{head}\",\"left\":0,\"new\":true,\"resolved\":1}}"));
     assert_eq!((get(&farm, "stock/hay"), left(&farm)), ("27".to_owned(), Vec::new()));
     farm.sandbox.check_with_git();
 }
@@ -155,4 +155,58 @@ fn put_rm_and_apply_resolve_as_well() {
     assert_eq!(left(&farm), ["\"stock/a\\nb\""]);
     farm.sandbox.isodb(["restore", "animals/bella", "--from", &farm.commits[3]]).ok();
     assert_eq!(left(&farm), ["animals/bella", "\"stock/a\\nb\""]);
+}
+
+const RULES: &str = r#"[
+    {"keys": "animals/*", "use": "json", "fields": {"/kg": "max"}},
+    {"keys": "stock/*", "use": "latest"},
+    {"keys": "notes/old", "use": "keep"}
+]"#;
+
+#[test]
+fn by_the_rules_of_today() {
+    let farm = Farm::new();
+    let run = |args: &[&str]| farm.sandbox.isodb([&["resolve", "--rules"], args].concat());
+    // Without a rule for them nothing is decided.
+    let ran = run(&[]).status(1);
+    assert_eq!((ran.line(), ran.stderr().lines().next()), (farm.commits[3].clone(), Some("4 conflicts left")));
+    let head = farm.sandbox.isodb_with_input(["put", "_isodb/merge/rules"], RULES).ok().line();
+    let plan = run(&["--dry-run"]).status(1).lines();
+    let line = |text: &str, key: &str| format!("{} {key}", blob(text));
+    let (hay, other) = (line("15", "stock/hay"), line("2", "\"stock/a\\nb\""));
+    assert_eq!(plan, [line("{\"kg\":434}", "animals/bella"), "conflict notes/old".to_owned(), other, hay.clone()]);
+    assert_eq!(run(&["-n", "stock/hay"]).ok().lines(), [hay]);
+    let plan = run(&["-n", "--json", "notes/**"]).status(1).line();
+    assert!(plan.contains("\"reason\":\"") && plan.contains("\"conflict\":true,\"key\":\"notes/old\""), "{plan}");
+    assert_eq!(farm.sandbox.isodb(["head"]).ok().line(), head);
+    refused(run(&["no/*"]), 1, "no document in conflict matches");
+    refused(run(&["--take", "base"]), 2, "--take");
+    run(&["stock/hay"]).ok();
+    assert_eq!(farm.sandbox.git(["log", "-1", "--format=%s"]).ok().line(), "resolve stock/hay by rules");
+    let ran = run(&["--json"]).status(1);
+    assert!(ran.line().ends_with("\"left\":1,\"new\":true,\"resolved\":2}"), "{}", ran.line());
+    assert_eq!(left(&farm), ["notes/old"]);
+    assert_eq!((get(&farm, "animals/bella"), get(&farm, "stock/hay")), ("{\"kg\":434}".to_owned(), "15".to_owned()));
+    // With nothing in conflict there is nothing to do.
+    farm.sandbox.isodb(["resolve", "notes/old", "--delete"]).ok();
+    let head = farm.sandbox.isodb(["head"]).ok().line();
+    assert_eq!(run(&[]).ok().line(), head);
+    assert_eq!(crate::support::Sandbox::with_database().isodb(["resolve", "--rules"]).ok().text(), "");
+    farm.sandbox.check_with_git();
+}
+
+#[test]
+fn rules_that_cannot_be_used_change_nothing() {
+    let farm = Farm::new();
+    let rules = "[{\"keys\":\"**\",\"use\":\"newest\"}]";
+    let head = farm.sandbox.isodb_with_input(["put", "_isodb/merge/rules"], rules).ok().line();
+    refused(farm.sandbox.isodb(["resolve", "--rules"]), 2, "newest");
+    assert_eq!((farm.sandbox.isodb(["head"]).ok().line(), left(&farm).len()), (head, 4));
+    let script = "[{\"keys\":\"stock/hay\",\"use\":\"script\",\"script\":\"_isodb/merge/sum.rhai\"}]";
+    farm.sandbox.isodb_with_input(["put", "_isodb/merge/rules"], script).ok();
+    farm.sandbox.isodb(["resolve", "--rules", "stock/hay"]).status(1);
+    let sum = "fn merge(key, base, left, right) { left + right }";
+    farm.sandbox.isodb_with_input(["put", "_isodb/merge/sum.rhai"], sum).ok();
+    farm.sandbox.isodb(["resolve", "--rules", "stock/hay"]).ok();
+    assert_eq!(get(&farm, "stock/hay"), "27");
 }

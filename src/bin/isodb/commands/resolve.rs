@@ -3,15 +3,18 @@
 use std::path::Path;
 
 use anyhow::Result;
-use isodb::{BlobId, Changeset, Choice, CommitId, Condition, Database, Document, Error, InConflict, Key, Pattern};
+use isodb::{
+    BlobId, Changeset, Choice, CommitId, Condition, Database, Decided, Decision, Dispute, Document, Error, InConflict,
+    Key, Pattern,
+};
 use serde_json::json;
 
 use crate::args::{CommitArgs, OnArgs};
 use crate::complete;
 use crate::context::Context;
-use crate::error::Failure;
+use crate::error::{Failure, say};
 use crate::input::Input;
-use crate::output::{Output, quoted};
+use crate::output::{Output, number_of, quoted};
 use crate::versions;
 
 /// End conflicts: choose versions, or store what the documents shall be
@@ -19,6 +22,9 @@ use crate::versions;
 /// Stores FILE or stdin under KEY in place of all its versions, or what --take and --delete say. The other choices are
 /// for many documents at once: all in conflict that match a PATTERN (`*` within a segment, `**` for any number of
 /// segments). All of it is one commit, whose id is printed. `put` and `rm` end a conflict as well.
+///
+/// --rules runs the merge rules and scripts that are stored now, those of the commit that is built on: for conflicts that
+/// are older than the rule for them. What they leave in conflict stays so, and the exit status is 1 then, as of `merge`.
 ///
 /// When KEY is not in conflict, a PATTERN matches no document in conflict, or one of the documents has no such version,
 /// nothing is changed, and the exit status is 1. When somebody else changes one of them meanwhile, nothing is changed, and
@@ -28,23 +34,24 @@ use crate::versions;
   isodb resolve animals/bella --take 3bbc
   isodb resolve notes/today merged.txt
   isodb resolve --take-latest 'sensors/**'
+  isodb resolve --rules
   isodb resolve --delete --dry-run '*/tmp'")]
 pub(crate) struct Args {
     /// The document's key, and the file with its new content [default: stdin]; with one of the choices for many
     /// documents, patterns of keys
-    #[arg(value_names = ["KEY|PATTERN", "FILE"], required = true, add = complete::keys())]
+    #[arg(value_names = ["KEY|PATTERN", "FILE"], required_unless_present = "rules", add = complete::keys())]
     targets: Vec<String>,
     #[command(flatten)]
     choice: Choices,
-    /// Only print what would become of each document: `ID KEY`, or `deleted KEY`
+    /// Only print what would become of each document: `ID KEY`, `deleted KEY`, or `conflict KEY` where rules leave it so
     #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
     commit: CommitArgs,
     #[command(flatten)]
     on: OnArgs,
-    /// Print a JSON object: {"commit","new","resolved"}, the number of documents; with --dry-run {"key","id"} of each, the
-    /// id being null for one that is removed
+    /// Print a JSON object: {"commit","new","resolved","left"}, the numbers of documents; with --dry-run {"key","id"} of
+    /// each, the id being null for one that is removed, or {"key","conflict","reason"} of one that rules leave in conflict
     #[arg(long)]
     json: bool,
 }
@@ -73,6 +80,9 @@ struct Choices {
     /// No document
     #[arg(long)]
     delete: bool,
+    /// What the rules make of the versions; without a PATTERN, of all documents in conflict
+    #[arg(long)]
+    rules: bool,
 }
 
 impl Choices {
@@ -94,50 +104,91 @@ impl Choices {
 struct Resolution {
     key: Key,
     before: Document,
-    /// Its content; `None` to remove it.
-    blob: Option<BlobId>,
+    after: After,
+}
+
+enum After {
+    /// It has this content.
+    Content(BlobId),
+    /// There is none any more.
+    Nothing,
+    /// It stays in conflict, and why, where a rule says so.
+    Conflict(Option<String>),
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database_to_write(args.commit.sync)?;
     let head = head(context, &db, &args)?;
-    let resolutions = match args.choice.of_many() {
-        Some(choice) => many(&db, head, &args.targets, choice)?,
-        None => vec![one(context, &db, head, &args)?],
+    let resolutions = match (args.choice.rules, args.choice.of_many()) {
+        (true, _) => by_rules(context, &db, head, &args.targets)?,
+        (_, Some(choice)) => many(&db, head, &args.targets, choice)?,
+        _ => vec![one(context, &db, head, &args)?],
     };
+    let is_left = |resolution: &&Resolution| matches!(resolution.after, After::Conflict(_));
+    let left = resolutions.iter().filter(is_left).count();
     if args.dry_run {
         let mut out = Output::new(context);
-        for Resolution { key, blob, .. } in &resolutions {
-            let (key, id) = (key.text(), blob.map(|id| id.to_string()));
-            if args.json {
-                out.json(&json!({"key": key, "id": id}))?;
-            } else {
-                let line = format!("{} {}", id.as_deref().unwrap_or("deleted"), out.key(&key));
-                out.record(&line)?;
-            }
+        for resolution in &resolutions {
+            print(&mut out, resolution, args.json)?;
         }
         db.store().discard();
-        return out.finish();
+        out.finish()?;
+    } else {
+        let resolved: Vec<&Resolution> = resolutions.iter().filter(|resolution| !is_left(resolution)).collect();
+        commit(context, &db, &args, &resolved, left)?;
     }
-    let message = match &resolutions[..] {
-        [one] => format!("resolve {}", quoted(&one.key.text())),
-        many => format!("resolve {} conflicts", many.len()),
+    if left == 0 {
+        return Ok(());
+    }
+    if !context.is_quiet() {
+        say(&format!("{} left", number_of(left as u64, "conflict")));
+        say("hint: `isodb resolve --rules --dry-run --json` tells why");
+    }
+    Err(Failure::no().into())
+}
+
+/// Prints what would become of a document.
+fn print(out: &mut Output, Resolution { key, after, .. }: &Resolution, as_json: bool) -> Result<()> {
+    let key = key.text();
+    if as_json {
+        return out.json(&match after {
+            After::Content(id) => json!({"key": key, "id": id.to_string()}),
+            After::Nothing => json!({"key": key, "id": null}),
+            After::Conflict(reason) => json!({"key": key, "conflict": true, "reason": reason}),
+        });
+    }
+    let what = match after {
+        After::Content(id) => id.to_string(),
+        After::Nothing => "deleted".to_owned(),
+        After::Conflict(_) => "conflict".to_owned(),
+    };
+    let line = format!("{what} {}", out.key(&key));
+    out.record(&line)
+}
+
+/// Makes the commit, unless somebody has changed one of the documents meanwhile, and prints it.
+fn commit(context: &Context, db: &Database, args: &Args, resolved: &[&Resolution], left: usize) -> Result<()> {
+    let by = if args.choice.rules { " by rules" } else { "" };
+    let message = match resolved {
+        [one] => format!("resolve {}{by}", quoted(&one.key.text())),
+        many => format!("resolve {} conflicts{by}", many.len()),
     };
     let mut changes = Changeset::new();
-    for Resolution { key, before, blob } in &resolutions {
+    for Resolution { key, before, after } in resolved {
         changes.require(key.clone(), Condition::Is(*before));
-        match blob {
-            Some(blob) => changes.put(key.clone(), *blob),
-            None => changes.remove(key.clone()),
+        match after {
+            After::Content(blob) => changes.put(key.clone(), *blob),
+            After::Nothing => changes.remove(key.clone()),
+            After::Conflict(_) => {}
         }
     }
-    let outcome = super::commit(context, &db, &args.commit, Some(&args.on), &changes, message)?;
+    let outcome = super::commit(context, db, &args.commit, Some(&args.on), &changes, message)?;
     if !args.json {
         return super::print_outcome(context, outcome, false);
     }
     let mut out = Output::new(context);
     let commit = outcome.head.map(|id| id.to_string());
-    out.json(&json!({"commit": commit, "new": outcome.is_new, "resolved": resolutions.len()}))?;
+    out.json(&json!({"commit": commit, "new": outcome.is_new, "resolved": resolved.len(), "left": left}))?;
     out.finish()
 }
 
@@ -173,11 +224,11 @@ fn one(context: &Context, db: &Database, head: Option<CommitId>, args: &Args) ->
             versions::find(text, &ids, found.base, which)?
         }
     };
-    Ok(Resolution { key, before, blob: Some(blob) })
+    Ok(Resolution { key, before, after: After::Content(blob) })
 }
 
-/// What a choice makes of all documents in conflict that match one of some patterns.
-fn many(db: &Database, head: Option<CommitId>, patterns: &[String], choice: Option<Choice>) -> Result<Vec<Resolution>> {
+/// The documents in conflict that match one of some patterns.
+fn matching(db: &Database, head: Option<CommitId>, patterns: &[String]) -> Result<Vec<(Key, Document)>> {
     let mut found = db.conflicts(db.tree_of(head)?.id(), None)?;
     let mut is_chosen = vec![false; found.len()];
     for text in patterns {
@@ -192,21 +243,29 @@ fn many(db: &Database, head: Option<CommitId>, patterns: &[String], choice: Opti
         }
         if !matched {
             pattern.map_err(|error| Failure::usage(error.to_string()))?;
-            return Err(Failure::no_such(format!("no document in conflict matches {text:?}"))
-                .hint("`isodb conflicts` lists them")
-                .into());
+            return Err(none(&format!("no document in conflict matches {text:?}")));
         }
     }
     let mut chosen = is_chosen.into_iter();
     found.retain(|_| chosen.next() == Some(true));
+    Ok(found)
+}
+
+fn none(message: &str) -> anyhow::Error {
+    Failure::no_such(message).hint("`isodb conflicts` lists them").into()
+}
+
+/// What a choice makes of them.
+fn many(db: &Database, head: Option<CommitId>, patterns: &[String], choice: Option<Choice>) -> Result<Vec<Resolution>> {
+    let found = matching(db, head, patterns)?;
     let heads = match choice {
         Some(Choice::Latest | Choice::Earliest) => head.as_slice(),
         _ => &[],
     };
-    db.versions(heads, &found)?.into_iter().map(|document| resolution(document, choice)).collect()
+    db.versions(heads, &found)?.into_iter().map(|document| chosen(document, choice)).collect()
 }
 
-fn resolution(document: InConflict, choice: Option<Choice>) -> Result<Resolution> {
+fn chosen(document: InConflict, choice: Option<Choice>) -> Result<Resolution> {
     let blob = match choice {
         None => None,
         Some(choice) => document.choose(choice).ok_or_else(|| {
@@ -214,5 +273,29 @@ fn resolution(document: InConflict, choice: Option<Choice>) -> Result<Resolution
                 .hint("leave it out, or choose otherwise")
         })?,
     };
-    Ok(Resolution { key: document.key, before: document.document, blob })
+    let after = blob.map_or(After::Nothing, After::Content);
+    Ok(Resolution { key: document.key, before: document.document, after })
+}
+
+/// What the rules of a commit make of its documents in conflict.
+fn by_rules(context: &Context, db: &Database, head: Option<CommitId>, patterns: &[String]) -> Result<Vec<Resolution>> {
+    let tree = db.tree_of(head)?;
+    let found = if patterns.is_empty() { db.conflicts(tree.id(), None)? } else { matching(db, head, patterns)? };
+    // Without a commit there are no conflicts.
+    let Some(head) = head else { return Ok(Vec::new()) };
+    let dispute = |(key, document): &(Key, Document)| {
+        let conflict = document.conflict.ok_or_else(|| Error::NoConflict(key.clone()))?;
+        Ok(Dispute { key: key.clone(), set: tree.conflict(conflict)? })
+    };
+    let disputes = found.iter().map(dispute).collect::<Result<Vec<_>>>()?;
+    let decided = db.redo(tree.id(), head, &disputes, &mut context.runner()?)?;
+    let resolution = |((key, before), Decided { decision, reason }): (_, Decided)| {
+        let after = match decision {
+            Decision::Keep => After::Conflict(reason),
+            Decision::Merged(blob) => After::Content(blob),
+            Decision::Deleted => After::Nothing,
+        };
+        Resolution { key, before, after }
+    };
+    Ok(found.into_iter().zip(decided).map(resolution).collect())
 }
