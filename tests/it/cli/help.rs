@@ -39,7 +39,7 @@ const COMMANDS: &[&str] = &[
 
 /// The commands that have commands of their own.
 const NESTED: [(&str, &[&str]); 2] =
-    [("ref", &["set", "get", "list", "delete", "log"]), ("rule", &["list", "add", "remove"])];
+    [("ref", &["set", "get", "list", "delete", "log"]), ("rule", &["list", "add", "remove", "test"])];
 
 /// Every command, those below others too, as words.
 fn all_commands() -> Vec<Vec<&'static str>> {
@@ -159,6 +159,7 @@ fn every_member_of_a_json_answer_is_documented() {
         "rule add stock/* keep",
         "rule list",
         "rule remove 1",
+        "rule test --script swap.rhai",
         "cat-object HEAD",
         "cat-object --all",
         "hash-object changes",
@@ -169,6 +170,7 @@ fn every_member_of_a_json_answer_is_documented() {
         "restore --all --from HEAD~1",
     ] {
         sandbox.write("new.json", "3");
+        sandbox.write("swap.rhai", "no script");
         sandbox.write("changes", "{\"key\":\"a/b\",\"value\":4}");
         let words: Vec<&str> = line.split(' ').collect();
         let is_nested = NESTED.iter().any(|(name, _)| *name == words[0]);
@@ -178,6 +180,7 @@ fn every_member_of_a_json_answer_is_documented() {
             "fsck" => 4,
             "conflicts" => 1,
             "merge" if words[1] == "HEAD" => 1,
+            "rule" if words[1] == "test" => 1,
             _ => 0,
         };
         let records = sandbox.isodb([words.as_slice(), &["--json"]].concat()).status(status).lines();

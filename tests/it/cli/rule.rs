@@ -113,3 +113,84 @@ fn rules_are_made_on_other_commits_as_well() {
     assert_eq!(sandbox.isodb(["rule", "list", "--at", other.trim()]).ok().text(), "1 d keep\n");
     assert_eq!(sandbox.isodb(["rule", "list"]).ok().text(), "1 a keep\n2 b keep\n");
 }
+
+#[test]
+fn rules_are_tried() {
+    let sandbox = Sandbox::with_database();
+    assert_eq!(sandbox.isodb(["rule", "test"]).ok().text(), "");
+    sandbox.isodb(["rule", "add", "stock/*", "json", "--field", "/n=sum"]).ok();
+    sandbox.isodb(["rule", "add", "other", "text"]).ok();
+    sandbox.isodb(["rule", "add", "kept", "keep"]).ok();
+    sandbox.isodb_with_input(["put", "stock/hay"], "{\"n\":10}").ok();
+    sandbox.isodb_with_input(["put", "kept"], "1").ok();
+    sandbox.isodb_with_input(["put", "notes/today"], "calm\n").ok();
+    let lines = sandbox.isodb(["rule", "test", "--count", "50"]).ok().lines();
+    assert!(
+        lines[0].starts_with("rule 1 stock/*: 50 cases, 0 real: ") && lines[0].ends_with(" left in conflict"),
+        "{lines:?}"
+    );
+    for line in ["rule 2 other: no document", "rule 3 kept: nothing to try"] {
+        assert!(lines.iter().any(|found| found == line), "{line} in {lines:?}");
+    }
+    let only = sandbox.isodb(["rule", "test", "kept", "--json"]).ok().lines();
+    assert_eq!(only.len(), 3);
+    assert!(only[2].starts_with("{\"conflicts\":[],\"documents\":1,\"keys\":\"kept\""), "{}", only[2]);
+    let seeds = [1, 1, 2].map(|seed: u8| sandbox.isodb(["rule", "test", "--seed", &seed.to_string()]).ok().text());
+    assert!(seeds[0] == seeds[1] && seeds[0] != seeds[2]);
+}
+
+#[test]
+fn a_script_that_fails_is_shown_with_a_document() {
+    let sandbox = Sandbox::with_database();
+    sandbox.isodb_with_input(["put", "notes/today"], "calm\n").ok();
+    sandbox.write("broken.rhai", "no script");
+    let test = ["rule", "test", "notes/*", "--script", "broken.rhai", "--count", "20"];
+    let text = sandbox.isodb(test).status(1).text();
+    for part in [
+        "without a rule: 20 cases, 0 real: 0 merged, 20 left in conflict",
+        "fails: without a rule, 20 times; for one, notes/today",
+        "  base:    \"calm\\n\"",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let lines = sandbox.isodb(test.into_iter().chain(["--json"])).status(1).lines();
+    assert!(
+        lines[1].contains("\"base\":{\"text\":\"calm\\n\"}") && lines[1].contains("\"flaw\":\"fails\""),
+        "{lines:?}"
+    );
+    let error = sandbox.isodb(["rule", "test", "--script", "missing.rhai"]).status(2).stderr();
+    assert!(error.starts_with("error: cannot read "), "{error}");
+    sandbox.write("x.lua", "");
+    let error = sandbox.isodb(["rule", "test", "--script", "x.lua"]).status(2).stderr();
+    assert!(error.contains("its ending tells no engine"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_a_script_is_shown() {
+    let sandbox = Sandbox::with_database();
+    sandbox.isodb_with_input(["put", "stock/hay"], "{\"n\":10}").ok();
+    let test = |source: &str| {
+        sandbox.write("x.rhai", source);
+        sandbox.isodb(["rule", "test", "--script", "x.rhai", "--count", "30", "--json"])
+    };
+    let flaws = |lines: Vec<String>| -> Vec<String> {
+        let flaw = |line: &String| Some(line.split_once("\"flaw\":\"")?.1.split_once('"')?.0.to_owned());
+        lines.iter().filter_map(flaw).filter(|flaw| flaw != "slow").collect()
+    };
+    let left = test("fn merge(key, base, left, right) { left }").status(1);
+    assert!(flaws(left.lines()).contains(&"not-commutative".to_owned()), "{:?}", left.lines());
+    let constant = "fn merge(key, base, left, right) { print(key); `one` }";
+    let ran = test(constant).status(1);
+    assert_eq!(flaws(ran.lines()), ["not-idempotent"]);
+    assert!(ran.stderr().starts_with("script: stock/hay\n"), "{}", ran.stderr());
+    let max = "fn merge(key, base, left, right) {
+        if left == () || right == () { return if left == () { right } else { left }; }
+        let a = left.get(\"n\");
+        let b = right.get(\"n\");
+        if a == () || b == () { conflict(\"no number\"); }
+        #{n: if a > b { a } else { b }}
+    }";
+    let found = flaws(test(max).status(1).lines());
+    // It drops all other members, which a version merged with itself shows.
+    assert_eq!(found, ["not-idempotent"]);
+}
