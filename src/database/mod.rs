@@ -20,6 +20,7 @@ mod merge;
 mod ndjson;
 mod origins;
 mod revision;
+mod rule_test;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use maintain::{GcOutcome, GcRequest};
 pub use merge::{Decided, MergeOutcome, is_merge_commit};
 pub use ndjson::{NdjsonLine, NdjsonReader};
 pub use origins::Origin;
+pub use rule_test::{Answer, Counterexample, Flaw, RuleReport, RuleTest};
 pub use status::Status;
 pub use versions::{Choice, InConflict, Version};
 

@@ -6,6 +6,7 @@
 
 mod decimal;
 mod diff;
+mod document;
 mod fields;
 mod json;
 mod list;

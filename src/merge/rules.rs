@@ -74,6 +74,14 @@ pub enum RulesError {
         /// What is wrong with it.
         problem: String,
     },
+    /// There are fewer rules.
+    #[error("there is no merge rule {number}: there are {count}")]
+    NoRule {
+        /// Which was meant, from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+    },
 }
 
 impl Rules {

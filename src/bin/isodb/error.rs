@@ -135,7 +135,7 @@ fn explain(context: &Context, error: &anyhow::Error) -> (Status, Option<String>)
     if let Some(error) = error.downcast_ref::<TreeError>() {
         return of_tree(error);
     }
-    if error.is::<isodb::KeyError>() || error.is::<isodb::ConfigError>() {
+    if error.is::<isodb::KeyError>() || error.is::<isodb::ConfigError>() || error.is::<isodb::RulesError>() {
         return (Status::Usage, None);
     }
     (Status::System, None)

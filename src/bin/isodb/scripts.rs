@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use isodb::{Job, Loaded, Remote, Runner, Script, ScriptFailure, Verdict};
+use isodb::{Job, Loaded, Print, Remote, Runner, Script, ScriptFailure, Verdict};
 
 /// The argument that makes this program the one that runs scripts.
 pub(crate) const WORKER: &str = "script-worker";
@@ -25,6 +25,8 @@ const SPACE: u64 = 1 << 30;
 pub(crate) struct Worker {
     command: Command,
     patience: Duration,
+    /// Where what scripts print goes, until the process is started.
+    print: Option<Print>,
     running: Option<Running>,
 }
 
@@ -46,7 +48,12 @@ impl Worker {
     fn of(mut command: Command, patience: Duration) -> Worker {
         // Nothing of the environment is for scripts.
         command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        Worker { command, patience, running: None }
+        Worker { command, patience, print: None, running: None }
+    }
+
+    /// The same, with a place for what scripts print.
+    pub(crate) fn printing(self, print: Print) -> Worker {
+        Worker { print: Some(print), ..self }
     }
 
     fn start(&mut self) -> io::Result<Running> {
@@ -55,7 +62,10 @@ impl Worker {
             return Err(io::Error::other("it has no pipes"));
         };
         let watch = Arc::new(Watch::new(child));
-        let remote = Remote::new(requests, Watched { answers, watch: Arc::clone(&watch) });
+        let mut remote = Remote::new(requests, Watched { answers, watch: Arc::clone(&watch) });
+        if let Some(print) = self.print.take() {
+            remote = remote.printing(print);
+        }
         let mut running = Running { remote, watch, guard: None };
         let (watch, patience) = (Arc::clone(&running.watch), self.patience);
         running.guard = Some(std::thread::Builder::new().spawn(move || watch.guard(patience))?);

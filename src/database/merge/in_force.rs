@@ -21,7 +21,7 @@ fn folder_key() -> Key {
 }
 
 /// The key of the document of rules.
-pub(super) fn rules_key() -> Key {
+pub(in crate::database) fn rules_key() -> Key {
     format!("{}/rules", FOLDER.join("/")).parse().expect("it is a key")
 }
 

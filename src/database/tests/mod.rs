@@ -6,6 +6,7 @@ mod graph;
 mod history;
 mod origins;
 mod repair;
+mod rule_test;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -268,6 +268,23 @@ fn deep_and_wide_documents_end() {
     assert_eq!(merge(&wide(1), &wide(2), &wide(1)), Ok(wide(2)));
 }
 
+#[test]
+fn the_examples_of_the_rules_page_are_true() {
+    let page = include_str!("../../../docs/format/rules.md");
+    let text = |cell: &str| cell.trim().trim_matches('`').to_owned();
+    let rule = page.lines().find_map(|line| Some(text(line.strip_prefix("With ")?.strip_suffix(':')?))).unwrap();
+    let mut count = 0;
+    for line in page.lines().filter(|line| line.starts_with("| `{") || line.starts_with("| none |")) {
+        let cells: Vec<String> = line.trim_matches('|').split('|').map(text).collect();
+        let [base, left, right, merged] = cells.as_slice() else { panic!("{line}") };
+        let base = Some(base.as_str()).filter(|base| *base != "none");
+        let found = merge_with(&rule, base, left, right).unwrap_or("conflict".into());
+        assert_eq!(&found, merged, "{line}");
+        count += 1;
+    }
+    assert_eq!(count, 11);
+}
+
 /// Values with few names, so that sides meet.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "merge",
     "conflicts",
     "resolve",
+    "rule",
     "cat-object",
     "hash-object",
     "ls-tree",
@@ -36,11 +37,14 @@ const COMMANDS: &[&str] = &[
     "completions",
 ];
 
-const REF_COMMANDS: [&str; 5] = ["set", "get", "list", "delete", "log"];
+/// The commands that have commands of their own.
+const NESTED: [(&str, &[&str]); 2] =
+    [("ref", &["set", "get", "list", "delete", "log"]), ("rule", &["list", "add", "remove", "test"])];
 
-/// Every command, those below `ref` too, as words.
+/// Every command, those below others too, as words.
 fn all_commands() -> Vec<Vec<&'static str>> {
-    COMMANDS.iter().map(|name| vec![*name]).chain(REF_COMMANDS.iter().map(|name| vec!["ref", name])).collect()
+    let nested = NESTED.into_iter().flat_map(|(name, below)| below.iter().map(move |below| vec![name, below]));
+    COMMANDS.iter().map(|name| vec![*name]).chain(nested).collect()
 }
 
 #[test]
@@ -152,6 +156,10 @@ fn every_member_of_a_json_answer_is_documented() {
         "conflicts --count",
         "resolve --dry-run --delete notes/*",
         "resolve --delete notes/*",
+        "rule add stock/* keep",
+        "rule list",
+        "rule remove 1",
+        "rule test --script swap.rhai",
         "cat-object HEAD",
         "cat-object --all",
         "hash-object changes",
@@ -162,14 +170,17 @@ fn every_member_of_a_json_answer_is_documented() {
         "restore --all --from HEAD~1",
     ] {
         sandbox.write("new.json", "3");
+        sandbox.write("swap.rhai", "no script");
         sandbox.write("changes", "{\"key\":\"a/b\",\"value\":4}");
         let words: Vec<&str> = line.split(' ').collect();
-        let command = &words[..if words[0] == "ref" { 2 } else { 1 }];
+        let is_nested = NESTED.iter().any(|(name, _)| *name == words[0]);
+        let command = &words[..if is_nested { 2 } else { 1 }];
         let help = sandbox.isodb([&["help"], command].concat()).ok().text();
         let status = match words[0] {
             "fsck" => 4,
             "conflicts" => 1,
             "merge" if words[1] == "HEAD" => 1,
+            "rule" if words[1] == "test" => 1,
             _ => 0,
         };
         let records = sandbox.isodb([words.as_slice(), &["--json"]].concat()).status(status).lines();

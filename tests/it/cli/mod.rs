@@ -31,6 +31,7 @@ mod resolve;
 mod restore;
 mod revisions;
 mod rm;
+mod rule;
 mod show;
 mod status;
 

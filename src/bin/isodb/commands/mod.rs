@@ -25,6 +25,7 @@ pub(crate) mod resolve;
 pub(crate) mod restore;
 pub(crate) mod rev_parse;
 pub(crate) mod rm;
+pub(crate) mod rule;
 pub(crate) mod show;
 pub(crate) mod status;
 
@@ -81,6 +82,7 @@ commands! {
     "merge" Merge(merge),
     "conflicts" Conflicts(conflicts),
     "resolve" Resolve(resolve),
+    "rule" Rule(rule),
     "cat-object" CatObject(cat_object),
     "hash-object" HashObject(hash_object),
     "ls-tree" LsTree(ls_tree),
