@@ -199,12 +199,9 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
 
     /// What the part that this edge leads to becomes, if the next edit puts another one in its place.
     fn next_part(&self, edge: &EntryRef<'_>, height: u32) -> Option<TreeId> {
-        match self.edits.peek()?.1 {
-            Action::PutPart { id, height: of } if u32::from(of) == height => {
-                (self.next_child()? == folder::first_child(edge.name, height)).then_some(id)
-            }
-            _ => None,
-        }
+        let (path, Action::PutPart { id, height: of }) = self.edits.peek()? else { return None };
+        let first = path.strip_prefix(self.path.as_slice())?.strip_suffix(b"/")?;
+        (u32::from(of) == height && first == folder::first_child(edge.name, height)).then_some(id)
     }
 
     fn spread_children(&mut self, (id, tree): Listed<'_>, end: Option<&[u8]>, out: &mut Builder) -> Result<()> {

@@ -13,6 +13,7 @@ use super::properties::{nested_step, size, steps, sweep};
 use super::raw::{child, edge, leaf, part, tree};
 use super::state::{State, Step, key};
 use crate::object::{BlobId, Error, Id, Kind, Memory, Mode, Object, Objects, TreeId};
+use crate::tree::edit::Action;
 use crate::tree::{Edit, Edits, Key, Result, Tree, merge_edits};
 
 /// Merges so that of two changes of a document the right one wins, and answers the merged tree and which documents were
@@ -121,6 +122,34 @@ proptest! {
         let (left, right) = (resized(sizes[1], &left, 10), resized(sizes[2], &right, 11));
         three(State::of(of(sizes[0])), &left, &right).check();
     }
+}
+
+/// Large folders in one another: a part's path also starts with the path of a part of the folder around it.
+#[test]
+fn parts_of_folders_in_parts() {
+    let text = |outer: usize, inner: usize| format!("{outer:02}/{outer}-{inner:03}");
+    let all = (0..99).flat_map(|outer| (0..if outer % 9 == 0 { 150 } else { 1 }).map(move |inner| (outer, inner)));
+    let state = State::of(all.clone().map(|(outer, inner)| (text(outer, inner), Leaf::of(b"1"))).collect());
+    let folders = [state.root, state.tree().folder(Some(&key("00"))).unwrap().unwrap()];
+    assert!(
+        folders.iter().all(|id| state.objects.tree(*id).unwrap().iter().next().unwrap().name.starts_with(b".part:0"))
+    );
+    let side = |at: usize| {
+        let changed = all.clone().enumerate().filter(move |(i, _)| i % 50 == at);
+        changed.map(|(_, (outer, inner))| (text(outer, inner), Step::Put(Leaf::of(&[at as u8])))).collect::<Vec<_>>()
+    };
+    let (left, right) = (side(0), side(25));
+    state.check_folders();
+    let three = three(state, &left, &right);
+    let edits = merge_edits(&three.objects, three.states.each_ref().map(|side| side.0), |_, _| Ok(None)).unwrap();
+    let mut sorted = edits.sorted();
+    let mut parts = 0;
+    while let Some((_, action)) = sorted.peek() {
+        parts += usize::from(matches!(action, Action::PutPart { .. }));
+        sorted.advance();
+    }
+    assert!(parts > 5, "{parts}");
+    three.check();
 }
 
 /// A part that holds but one part begins and ends as that one does, but does not take its place.
