@@ -13,13 +13,13 @@ mod list;
 mod pattern;
 mod rules;
 mod slide;
+#[cfg(test)]
+mod tests;
 mod text;
 mod versions;
 
-use std::cmp::Ordering;
-
 use crate::object::{BlobId, Objects, TreeId};
-use crate::tree::{self, Change, Conflict, Document, Edit, Edits, Key, Tree};
+use crate::tree::{self, Conflict, Edit, Edits, Key, Tree};
 
 pub use fields::{Field, Fields};
 pub use json::{is_json_object, merge_json};
@@ -85,47 +85,29 @@ pub fn three_way<O: Objects + Sync + ?Sized>(
     left: TreeId,
     right: TreeId,
 ) -> Result<ThreeWay, tree::Error> {
-    let base = Tree::new(objects, base);
-    let mut merge = ThreeWay { left, edits: Edits::new(), disputes: Vec::new() };
-    let mut lefts = base.diff(&base.with_root(left), None)?;
-    let mut rights = base.diff(&base.with_root(right), None)?;
-    let (mut one, mut other) = (lefts.next().transpose()?, rights.next().transpose()?);
-    while let Some(change) = other {
-        let order = one.as_ref().map_or(Ordering::Greater, |one| one.key.cmp(&change.key));
-        let left = if order.is_eq() { one.as_ref().and_then(|one| one.new) } else { change.old };
-        if order.is_lt() {
-            other = Some(change);
-        } else {
-            merge.document(&base, change, left)?;
-            other = rights.next().transpose()?;
-        }
-        if order.is_le() {
-            one = lefts.next().transpose()?;
-        }
+    if left == base {
+        return Ok(ThreeWay { left: right, edits: Edits::new(), disputes: Vec::new() });
     }
-    Ok(merge)
+    let mut disputes = Vec::new();
+    if right == base || left == right {
+        return Ok(ThreeWay { left, edits: Edits::new(), disputes });
+    }
+    let edits = tree::merge_edits(objects, [base, left, right], |key, sides| {
+        Ok(match versions::merge(objects, sides)? {
+            Merged::Left => None,
+            Merged::Right => Some(sides[2].map_or(Edit::Remove, Edit::Put)),
+            Merged::Absent => Some(Edit::Remove),
+            Merged::One(blob) => Some(Edit::Put(blob.into())),
+            Merged::Dispute(set) => {
+                disputes.push(Dispute { key: key.clone(), set });
+                None
+            }
+        })
+    })?;
+    Ok(ThreeWay { left, edits, disputes })
 }
 
 impl ThreeWay {
-    /// Takes in a document that the right side changed.
-    fn document<O: Objects + ?Sized>(
-        &mut self,
-        tree: &Tree<'_, O>,
-        Change { key, old, new }: Change,
-        left: Option<Document>,
-    ) -> Result<(), tree::Error> {
-        match versions::merge(tree, old, left, new)? {
-            Merged::Left => {}
-            Merged::Right => self.edits.push(&key, new.map_or(Edit::Remove, Edit::Put)),
-            Merged::Absent => self.edits.push(&key, Edit::Remove),
-            Merged::Set(set) => match set.versions.first() {
-                Some(&blob) if versions::is_single(&set) => self.edits.push(&key, Edit::Put(blob.into())),
-                _ => self.disputes.push(Dispute { key, set }),
-            },
-        }
-        Ok(())
-    }
-
     /// Writes the merged tree. The decisions are those on the disputes, in their order; a dispute without one is kept
     /// as a conflict.
     ///

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::object::{BlobId, Objects};
-use crate::tree::{Conflict, Document, Error, Tree};
+use crate::tree::{Conflict, Document, Error};
 
 /// What becomes of a document that is merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,16 +16,16 @@ pub(super) enum Merged {
     Right,
     /// There is no document.
     Absent,
-    /// These versions, one or more; the base is the content that they came from.
-    Set(Conflict),
+    /// A single version is left.
+    One(BlobId),
+    /// Several versions are left, with the content that they came from.
+    Dispute(Conflict),
 }
 
-/// Merges a document three ways. Each side is what a tree has at the key; conflicts are read from it.
+/// Merges a document three ways: what the base has, the left side, and the right one. Conflicts are read.
 pub(super) fn merge<O: Objects + ?Sized>(
-    tree: &Tree<'_, O>,
-    base: Option<Document>,
-    left: Option<Document>,
-    right: Option<Document>,
+    objects: &O,
+    [base, left, right]: [Option<Document>; 3],
 ) -> Result<Merged, Error> {
     if left == right || right == base {
         return Ok(Merged::Left);
@@ -33,16 +33,15 @@ pub(super) fn merge<O: Objects + ?Sized>(
     if left == base {
         return Ok(Merged::Right);
     }
-    let base_set = state(tree, base)?;
-    let sides = [state(tree, left)?, state(tree, right)?];
-    Ok(merge_sets(base_set.as_ref(), sides.each_ref().map(Option::as_ref)))
+    let [base, left, right] = [state(objects, base)?, state(objects, left)?, state(objects, right)?];
+    Ok(merge_sets(base.as_ref(), [left.as_ref(), right.as_ref()]))
 }
 
 /// The versions of what a tree has at a key: a document outside a conflict has one.
-fn state<O: Objects + ?Sized>(tree: &Tree<'_, O>, document: Option<Document>) -> Result<Option<Conflict>, Error> {
+fn state<O: Objects + ?Sized>(objects: &O, document: Option<Document>) -> Result<Option<Conflict>, Error> {
     match document {
         None => Ok(None),
-        Some(Document { conflict: Some(id), .. }) => tree.conflict(id).map(Some),
+        Some(Document { conflict: Some(id), .. }) => Conflict::load(objects, id).map(Some),
         Some(Document { blob, conflict: None }) => {
             Ok(Some(Conflict { versions: [blob].into(), base: None, deleted: false }))
         }
@@ -65,11 +64,14 @@ fn merge_sets(base: Option<&Conflict>, sides: [Option<&Conflict>; 2]) -> Merged 
     merged.extend(asserted(&right, &base_versions));
     let deleted = merged.remove(&None);
     let versions: BTreeSet<BlobId> = merged.into_iter().flatten().collect();
-    if versions.is_empty() {
-        return Merged::Absent;
+    match (versions.first(), versions.len(), deleted) {
+        (None, ..) => Merged::Absent,
+        (Some(&one), 1, false) => Merged::One(one),
+        _ => {
+            let base = base.and_then(|base| single(base).or(base.base));
+            Merged::Dispute(Conflict { versions, base, deleted })
+        }
     }
-    let base = base.and_then(|base| if is_single(base) { base.versions.first().copied() } else { base.base });
-    Merged::Set(Conflict { versions, base, deleted })
 }
 
 fn versions(state: &Conflict) -> BTreeSet<Version> {
@@ -82,9 +84,9 @@ fn asserted(side: &BTreeSet<Version>, base: &BTreeSet<Version>) -> BTreeSet<Vers
     if base.is_subset(side) { side - base } else { side.clone() }
 }
 
-/// Whether the versions are but one content.
-pub(super) fn is_single(state: &Conflict) -> bool {
-    state.versions.len() == 1 && !state.deleted
+/// The content of a document that is not in conflict.
+fn single(state: &Conflict) -> Option<BlobId> {
+    state.versions.first().copied().filter(|_| state.versions.len() == 1 && !state.deleted)
 }
 
 #[cfg(test)]
@@ -110,7 +112,8 @@ mod tests {
 
     fn check(base: &str, left: &str, right: &str, expected: &str) {
         let [base, left, right] = [base, left, right].map(set);
-        let expected = set(expected).map_or(Merged::Absent, Merged::Set);
+        let expected =
+            set(expected).map_or(Merged::Absent, |set| single(&set).map_or(Merged::Dispute(set), Merged::One));
         for sides in [[left.as_ref(), right.as_ref()], [right.as_ref(), left.as_ref()]] {
             assert_eq!(merge_sets(base.as_ref(), sides), expected, "{base:?} {sides:?}");
         }
@@ -138,16 +141,16 @@ mod tests {
 
     #[test]
     fn a_single_version_is_left_where_all_choose_it() {
-        check("2,3 < 1", "2", "2 < 9", "2 < 1");
+        check("2,3 < 1", "2,4 < 1", "2,- < 1", "2,4,- < 1");
+        check("1,2,3", "1", "1 < 9", "1");
     }
 
     #[test]
     fn what_one_side_alone_changed_is_taken_unread() {
         let objects = Memory::new();
-        let tree = Tree::new(&objects, TreeId::EMPTY);
         let conflict = Some(Document { blob: blob(1), conflict: Some(TreeId(Id::from_bytes([7; 32]))) });
         let other = Some(Document::from(blob(2)));
-        let merge = |base, left, right| merge(&tree, base, left, right);
+        let merge = |base, left, right| merge(&objects, [base, left, right]);
         assert_eq!(merge(other, conflict, other).unwrap(), Merged::Left);
         assert_eq!(merge(other, other, conflict).unwrap(), Merged::Right);
         assert_eq!(merge(other, conflict, conflict).unwrap(), Merged::Left);

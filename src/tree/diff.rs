@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Step};
 use super::folder::Folder;
 use super::list::{key, push};
 use super::{Document, Key, Result};
@@ -47,7 +47,7 @@ impl<'a, O: Objects + ?Sized> Diff<'a, O> {
             }
             let Some((len, old, new)) = self.stack.last_mut() else { return Ok(None) };
             self.path.truncate(*len);
-            match next_pair(old, new, &mut self.path)? {
+            match next_pair(old, new, &mut self.path, |_, _, _| Ok(false))? {
                 Some(pair) => self.pending = Some(pair),
                 None => {
                     self.stack.pop();
@@ -74,11 +74,13 @@ impl<'a, O: Objects + ?Sized> Diff<'a, O> {
     }
 }
 
-/// The next child that differs; its name is put behind the path.
-fn next_pair<'a, O: Objects + ?Sized>(
+/// The next child that differs; its name is put behind the path. Where two parts begin alike, `skip` is asked with the
+/// cursors, what stands there, and the path: it answers true when it has moved past what need not be compared.
+pub(super) fn next_pair<'a, O: Objects + ?Sized>(
     old: &mut Cursor<'a, O>,
     new: &mut Cursor<'a, O>,
     path: &mut String,
+    mut skip: impl FnMut([&mut Cursor<'a, O>; 2], [&Step; 2], &str) -> Result<bool>,
 ) -> Result<Option<Pair>> {
     loop {
         let (left, right) = (old.peek()?, new.peek()?);
@@ -95,6 +97,13 @@ fn next_pair<'a, O: Objects + ?Sized>(
             (Some(left), Some(right)) => tree_order((&left.name, true), (&right.name, true)),
         };
         let (left, right) = (left.filter(|_| order.is_le()), right.filter(|_| order.is_ge()));
+        if let (Some(left), Some(right)) = (&left, &right)
+            && left.part
+            && right.part
+            && skip([&mut *old, &mut *new], [left, right], path)?
+        {
+            continue;
+        }
         // A part begins with its first child: what comes before that is on the other side alone. So the part to enter
         // is the one that begins first, or both; where they are of different heights, the walks meet again at the next
         // part that begins alike.

@@ -6,7 +6,7 @@ use super::edits::{Edits, Sorted};
 use super::folder::{self, Edge, Folder};
 use super::part::{Builder, MAX_HEIGHT};
 use super::{Document, Error, Result};
-use crate::object::{self, Kind, Objects, TreeId, tree_order};
+use crate::object::{self, EntryRef, Kind, Objects, TreeId, tree_order};
 
 /// What becomes of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,26 @@ pub enum Edit {
     Remove,
     /// There is no document at the key nor below it any more, but for those that the same changes put there.
     RemoveFolder,
+    /// The documents at and below the key are those of this folder's tree, but for what the same changes do there. The tree
+    /// must be among the objects; it is not read unless something in it changes.
+    PutFolder(TreeId),
+}
+
+/// What is to be done at a path: an edit, or what only an exact knowledge of the tree can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// An edit of the key with this path.
+    Edit(Edit),
+    /// The part of this height whose first child has this path becomes another one. What was in the one and is in the
+    /// other lies between the same neighbours, and no other edit lies there.
+    PutPart { id: TreeId, height: u8 },
+}
+
+impl Action {
+    /// Whether this is about all that is at and below the key, so that other edits of the key come on top.
+    pub(super) fn is_of_folder(self) -> bool {
+        matches!(self, Action::Edit(Edit::RemoveFolder | Edit::PutFolder(_)))
+    }
 }
 
 /// Keys with more segments than this are edited on a stack of their own: one level of large folders costs up to ten
@@ -29,7 +49,8 @@ pub(super) fn edit<O: Objects + Sync + ?Sized>(objects: &O, root: TreeId, edits:
     let run = || {
         let mut editor =
             Editor { objects, edits: edits.sorted(), path: Vec::new(), builders: Vec::new(), body: Vec::new() };
-        match editor.folder(Some(root))? {
+        // The empty tree need not be stored to be known.
+        match editor.folder(Some(root).filter(|&root| root != TreeId::EMPTY))? {
             Some(id) => Ok(id),
             None => Ok(TreeId(objects.put(Kind::Tree, b"")?)),
         }
@@ -65,23 +86,26 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
     /// Edits the folder at `path`, and takes all edits at or below it. `None` when nothing is left in it.
     fn folder(&mut self, mut old: Option<TreeId>) -> Result<Option<TreeId>> {
         let mut own = None;
-        while let Some((_, edit)) = self.edits.peek().filter(|(path, _)| *path == self.path) {
-            if edit == Edit::RemoveFolder {
-                old = None;
+        while let Some((_, action)) = self.edits.peek().filter(|(path, _)| *path == self.path) {
+            match action {
+                Action::Edit(Edit::Put(document)) => own = Some(Some(document)),
+                Action::Edit(Edit::Remove) => own = Some(None),
+                Action::Edit(Edit::RemoveFolder) => (old, own) = (None, None),
+                Action::Edit(Edit::PutFolder(id)) => (old, own) = (Some(id).filter(|&id| id != TreeId::EMPTY), None),
+                Action::PutPart { id, .. } => return Err(no_place(id)),
             }
-            own = Some(edit);
             self.edits.advance();
+        }
+        let is_last = self.next_child().is_none();
+        if is_last && own.is_none() {
+            return Ok(old);
         }
         let (id, folder) = match old {
             Some(id) => (id, Folder::load(self.objects, id)?),
             None => (TreeId::EMPTY, Folder::empty()),
         };
-        let document = match own {
-            None => folder.document,
-            Some(Edit::Put(new)) => Some(new),
-            Some(Edit::Remove | Edit::RemoveFolder) => None,
-        };
-        if self.next_child().is_none() {
+        let document = own.unwrap_or(folder.document);
+        if is_last {
             let is_empty = document.is_none() && folder.tree.iter().all(|e| Edge::of(&e).is_of_document());
             if is_empty {
                 return Ok(None);
@@ -115,7 +139,7 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
         let mut at = folder::part_for(tree, next);
         while let Some((_, part)) = at {
             if parts.len() == MAX_HEIGHT as usize {
-                return Err(Error::Format { id, reason: "its parts are nested too deeply".into() });
+                return Err(folder::too_deep(id));
             }
             let inside = self.objects.tree(part)?;
             at = folder::part_for(&inside, next);
@@ -151,7 +175,15 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
                 _ => end,
             };
             let part = TreeId(entry.id);
-            if self.is_next_before(end) {
+            if let Some(new) = self.next_part(&entry, height) {
+                // What was read on the way to the first edit lies in the part that has gone.
+                read.clear();
+                self.edits.advance();
+                out.add(self.objects, entry.name, new, height)?;
+                if self.is_next_before(end) {
+                    return Err(no_place(new));
+                }
+            } else if self.is_next_before(end) {
                 let inside = match read.pop() {
                     Some(inside) => inside,
                     None => self.objects.tree(part)?,
@@ -163,6 +195,13 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
             }
         }
         Ok(())
+    }
+
+    /// What the part that this edge leads to becomes, if the next edit puts another one in its place.
+    fn next_part(&self, edge: &EntryRef<'_>, height: u32) -> Option<TreeId> {
+        let (path, Action::PutPart { id, height: of }) = self.edits.peek()? else { return None };
+        let first = path.strip_prefix(self.path.as_slice())?.strip_suffix(b"/")?;
+        (u32::from(of) == height && first == folder::first_child(edge.name, height)).then_some(id)
     }
 
     fn spread_children(&mut self, (id, tree): Listed<'_>, end: Option<&[u8]>, out: &mut Builder) -> Result<()> {
@@ -196,4 +235,9 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
         self.path.truncate(start);
         Ok(())
     }
+}
+
+/// The error of a part for which there is no place in the folder that it is put into.
+fn no_place(id: TreeId) -> Error {
+    Error::Format { id, reason: "it takes the place of a part that is not there".into() }
 }

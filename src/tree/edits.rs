@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fmt;
 
-use super::edit::Edit;
+use super::edit::{Action, Edit};
 use super::{Document, Key};
 use crate::object::{BlobId, Id, TreeId};
 
@@ -38,7 +38,7 @@ struct Run {
     last: Vec<u8>,
 }
 
-/// Edits as they come: the bytes of each are its path and then what [`write_edit`] writes.
+/// Edits as they come: the bytes of each are its path and then what [`write_action`] writes.
 #[derive(Clone, Default)]
 struct Batch {
     bytes: Vec<u8>,
@@ -60,11 +60,16 @@ impl Edits {
 
     /// Adds an edit, behind those that were added before.
     pub fn push(&mut self, key: &Key, edit: Edit) {
-        let path = key.path().as_bytes();
+        self.push_action(key.path(), Action::Edit(edit));
+    }
+
+    /// Adds what is to be done at a path, behind what was added before.
+    pub(super) fn push_action(&mut self, path: &str, action: Action) {
+        let path = path.as_bytes();
         if self.latest.records.len() >= BATCH || self.latest.bytes.len() >= BATCH_BYTES {
             self.pack();
         }
-        self.latest.push(path, edit);
+        self.latest.push(path, action);
         self.len += 1;
         self.deepest = self.deepest.max(path.iter().filter(|&&byte| byte == b'/').count());
     }
@@ -98,8 +103,8 @@ impl Edits {
         }
     }
 
-    /// The edits in the order of their keys. Of several of one key the last is given; but what follows the removal of
-    /// its folder comes behind that.
+    /// The edits in the order of their keys. Of several of one key the last is given; but what follows an edit of its
+    /// whole folder comes behind that.
     pub(super) fn sorted(&self) -> Sorted<'_> {
         let mut cursors: Vec<Cursor<'_>> = Vec::with_capacity(self.runs.len() + 1);
         cursors.extend(self.runs.iter().map(|run| Cursor::new(Cow::Borrowed(&[]), &run.blocks)));
@@ -110,7 +115,7 @@ impl Edits {
             cursor.order = order;
             cursor.advance();
         }
-        let mut sorted = Sorted { cursors: cursors.into(), path: Vec::new(), edit: None };
+        let mut sorted = Sorted { cursors: cursors.into(), path: Vec::new(), action: None };
         sorted.advance();
         sorted
     }
@@ -127,11 +132,11 @@ impl FromIterator<(Key, Edit)> for Edits {
 }
 
 impl Batch {
-    fn push(&mut self, path: &[u8], edit: Edit) {
+    fn push(&mut self, path: &[u8], action: Action) {
         let number = |n: usize| u32::try_from(n).expect("a batch is packed long before it has 4 GiB");
         self.records.push((number(self.bytes.len()), number(path.len())));
         self.bytes.extend_from_slice(path);
-        write_edit(&mut self.bytes, edit);
+        write_action(&mut self.bytes, action);
     }
 
     fn path(&self, (start, len): (u32, u32)) -> &[u8] {
@@ -147,16 +152,16 @@ impl Batch {
         let mut last: &[u8] = &[];
         for (at, &record) in records.iter().enumerate() {
             let path = self.path(record);
-            let edit = &self.bytes[record.0 as usize + path.len()..];
+            let action = &self.bytes[record.0 as usize + path.len()..];
             let is_replaced = records.get(at + 1).is_some_and(|&next| self.path(next) == path);
-            if is_replaced && edit[0] != REMOVE_FOLDER {
+            if is_replaced && !matches!(action[0], REMOVE_FOLDER | PUT_FOLDER) {
                 continue;
             }
             let shared = path.iter().zip(last).take_while(|(a, b)| a == b).count();
             write_number(&mut block, shared);
             write_number(&mut block, path.len() - shared);
             block.extend_from_slice(&path[shared..]);
-            block.extend_from_slice(&edit[..edit_len(edit[0])]);
+            block.extend_from_slice(&action[..action_len(action[0])]);
             last = path;
         }
         let first = records.first().map(|&record| self.path(record).to_vec()).unwrap_or_default();
@@ -168,34 +173,34 @@ impl Batch {
 pub(super) struct Sorted<'e> {
     cursors: BinaryHeap<Cursor<'e>>,
     path: Vec<u8>,
-    edit: Option<Edit>,
+    action: Option<Action>,
 }
 
 impl Sorted<'_> {
     /// The next edit, and its key's path.
-    pub(super) fn peek(&self) -> Option<(&[u8], Edit)> {
-        Some((&self.path, self.edit?))
+    pub(super) fn peek(&self) -> Option<(&[u8], Action)> {
+        Some((&self.path, self.action?))
     }
 
     /// Moves past the next edit.
     pub(super) fn advance(&mut self) {
-        self.edit = self.take();
-        while self.edit.is_some_and(|edit| edit != Edit::RemoveFolder)
+        self.action = self.take();
+        while self.action.is_some_and(|action| !action.is_of_folder())
             && self.cursors.peek().is_some_and(|cursor| cursor.path == self.path)
         {
-            self.edit = self.take();
+            self.action = self.take();
         }
     }
 
-    fn take(&mut self) -> Option<Edit> {
+    fn take(&mut self) -> Option<Action> {
         let mut first = self.cursors.peek_mut()?;
         self.path.clear();
         self.path.extend_from_slice(&first.path);
-        let edit = first.edit;
+        let action = first.action;
         if !first.advance() {
             PeekMut::pop(first);
         }
-        Some(edit)
+        Some(action)
     }
 }
 
@@ -208,12 +213,12 @@ struct Cursor<'e> {
     /// Of edits of one key, those of the cursor with the lowest number come first.
     order: usize,
     path: Vec<u8>,
-    edit: Edit,
+    action: Action,
 }
 
 impl<'e> Cursor<'e> {
     fn new(block: Cow<'e, [u8]>, blocks: &'e [Box<[u8]>]) -> Self {
-        Cursor { block, at: 0, blocks, order: 0, path: Vec::new(), edit: Edit::Remove }
+        Cursor { block, at: 0, blocks, order: 0, path: Vec::new(), action: Action::Edit(Edit::Remove) }
     }
 
     /// Reads the next edit; answers whether there was one.
@@ -227,9 +232,9 @@ impl<'e> Cursor<'e> {
         self.path.truncate(shared);
         self.path.extend_from_slice(&self.block[self.at..][..len]);
         self.at += len;
-        let edit = &self.block[self.at..];
-        self.edit = read_edit(edit);
-        self.at += edit_len(edit[0]);
+        let action = &self.block[self.at..];
+        self.action = read_action(action);
+        self.at += action_len(action[0]);
         true
     }
 }
@@ -255,43 +260,56 @@ impl PartialEq for Cursor<'_> {
 
 impl Eq for Cursor<'_> {}
 
-// An edit starts with one of these bytes.
+// An action starts with one of these bytes.
 const REMOVE: u8 = 0;
 const REMOVE_FOLDER: u8 = 1;
 const PUT: u8 = 2;
 const PUT_CONFLICT: u8 = 3;
+const PUT_FOLDER: u8 = 4;
+const PUT_PART: u8 = 5;
 
-fn write_edit(out: &mut Vec<u8>, edit: Edit) {
-    match edit {
-        Edit::Remove => out.push(REMOVE),
-        Edit::RemoveFolder => out.push(REMOVE_FOLDER),
-        Edit::Put(Document { blob, conflict }) => {
-            out.push(if conflict.is_some() { PUT_CONFLICT } else { PUT });
-            out.extend_from_slice(blob.0.as_bytes());
-            if let Some(conflict) = conflict {
-                out.extend_from_slice(conflict.0.as_bytes());
-            }
+fn write_action(out: &mut Vec<u8>, action: Action) {
+    let mut write = |first: u8, id: &Id| {
+        out.push(first);
+        out.extend_from_slice(id.as_bytes());
+    };
+    match action {
+        Action::Edit(Edit::Remove) => out.push(REMOVE),
+        Action::Edit(Edit::RemoveFolder) => out.push(REMOVE_FOLDER),
+        Action::Edit(Edit::PutFolder(id)) => write(PUT_FOLDER, &id.0),
+        Action::Edit(Edit::Put(Document { blob, conflict: None })) => write(PUT, &blob.0),
+        Action::Edit(Edit::Put(Document { blob, conflict: Some(conflict) })) => {
+            write(PUT_CONFLICT, &blob.0);
+            out.extend_from_slice(conflict.0.as_bytes());
+        }
+        Action::PutPart { id, height } => {
+            write(PUT_PART, &id.0);
+            out.push(height);
         }
     }
 }
 
-/// How many bytes an edit takes that starts with this one.
-fn edit_len(first: u8) -> usize {
+/// How many bytes an action takes that starts with this one.
+fn action_len(first: u8) -> usize {
     match first {
-        PUT => 33,
+        PUT | PUT_FOLDER => 33,
+        PUT_PART => 34,
         PUT_CONFLICT => 65,
         _ => 1,
     }
 }
 
-fn read_edit(bytes: &[u8]) -> Edit {
+fn read_action(bytes: &[u8]) -> Action {
     let id = |at: usize| Id::from_bytes(*bytes[at..].first_chunk().expect("what was packed is whole"));
-    match bytes[0] {
+    let edit = match bytes[0] {
+        PUT_PART => return Action::PutPart { id: TreeId(id(1)), height: bytes[33] },
         REMOVE => Edit::Remove,
         REMOVE_FOLDER => Edit::RemoveFolder,
         PUT => Edit::Put(BlobId(id(1)).into()),
+        PUT_FOLDER => Edit::PutFolder(TreeId(id(1))),
         _ => Edit::Put(Document { blob: BlobId(id(1)), conflict: Some(TreeId(id(33))) }),
-    }
+    };
+    Action::Edit(edit)
 }
 
 /// Seven bits a byte, the lowest first; the highest bit says that more follow.

@@ -52,7 +52,7 @@ pub struct Conflict {
 }
 
 impl Conflict {
-    pub(super) fn load<O: Objects + ?Sized>(objects: &O, id: TreeId) -> Result<Conflict> {
+    pub(crate) fn load<O: Objects + ?Sized>(objects: &O, id: TreeId) -> Result<Conflict> {
         let wrong = |reason: &str| Error::Format { id, reason: format!("a conflict {reason}") };
         let mut conflict = Conflict::default();
         for entry in objects.tree(id)?.iter() {
@@ -269,6 +269,10 @@ pub(super) fn misplaced(id: TreeId, entry: &EntryRef<'_>) -> Error {
         Edge::Child(_) | Edge::Part(_) => uneven(id),
         _ => foreign(id, entry.name),
     }
+}
+
+pub(super) fn too_deep(id: TreeId) -> Error {
+    Error::Format { id, reason: "its parts are nested too deeply".into() }
 }
 
 pub(super) fn uneven(id: TreeId) -> Error {

@@ -17,6 +17,7 @@ mod part;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod three;
 mod walk;
 
 use crate::object::{self, Objects, TreeId};
@@ -30,6 +31,7 @@ pub use folder::{Conflict, Document};
 pub use key::{Key, KeyError};
 pub use list::{Child, Children};
 pub(crate) use lost::{Soundness, lost};
+pub(crate) use three::merge_edits;
 pub use walk::{Documents, Range};
 
 use folder::Folder;
@@ -136,8 +138,8 @@ impl<'a, O: Objects + ?Sized> Tree<'a, O> {
 
 impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
     /// The tree with these changes made; the objects that are new have been put. Edits are taken in the order of
-    /// their keys, and a later one for the same key replaces an earlier one, but for [`Edit::RemoveFolder`], which
-    /// the later one comes on top of.
+    /// their keys, and a later one for the same key replaces an earlier one, but for [`Edit::RemoveFolder`] and
+    /// [`Edit::PutFolder`], which the later one comes on top of.
     pub fn edit(&self, edits: &Edits) -> Result<Tree<'a, O>> {
         Ok(Tree { objects: self.objects, root: edit::edit(self.objects, self.root, edits)? })
     }

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::Edits;
+use super::{Action, Edits};
 use crate::object::{BlobId, Id, TreeId};
 use crate::tree::{Document, Edit, Key};
 
@@ -19,23 +19,24 @@ fn nested_key() -> impl Strategy<Value = String> {
 
 fn edit() -> impl Strategy<Value = Edit> {
     let id = any::<u8>().prop_map(|byte| Id::from_bytes([byte; 32]));
-    let document = (id.clone(), proptest::option::of(id));
+    let document = (id.clone(), proptest::option::of(id.clone()));
     prop_oneof![
         4 => document.prop_map(|(blob, conflict)| {
             Edit::Put(Document { blob: BlobId(blob), conflict: conflict.map(TreeId) })
         }),
         1 => Just(Edit::Remove),
         1 => Just(Edit::RemoveFolder),
+        1 => id.prop_map(|id| Edit::PutFolder(TreeId(id))),
     ]
 }
 
-/// What is to be given: sorted, and of several edits of one key the last, but for removals of its folder.
+/// What is to be given: sorted, and of several edits of one key the last, but for those of its whole folder.
 fn expected(mut all: Vec<(Key, Edit)>) -> Vec<(Key, Edit)> {
     all.sort_by(|a, b| a.0.cmp(&b.0));
     let mut kept: Vec<(Key, Edit)> = Vec::new();
     for (key, edit) in all {
         match kept.last_mut() {
-            Some(last) if last.0 == key && last.1 != Edit::RemoveFolder => last.1 = edit,
+            Some(last) if last.0 == key && !matches!(last.1, Edit::RemoveFolder | Edit::PutFolder(_)) => last.1 = edit,
             _ => kept.push((key, edit)),
         }
     }
@@ -45,7 +46,8 @@ fn expected(mut all: Vec<(Key, Edit)>) -> Vec<(Key, Edit)> {
 fn given(edits: &Edits) -> Vec<(Key, Edit)> {
     let mut sorted = edits.sorted();
     let mut given = Vec::new();
-    while let Some((path, edit)) = sorted.peek() {
+    while let Some((path, action)) = sorted.peek() {
+        let Action::Edit(edit) = action else { panic!("{action:?}") };
         given.push((Key::from_path(std::str::from_utf8(path).unwrap()).unwrap(), edit));
         sorted.advance();
     }

@@ -12,4 +12,5 @@ mod regrouped;
 mod scan;
 mod sizes;
 mod state;
+mod three;
 mod vectors;

@@ -1,11 +1,11 @@
 //! Whatever is put and removed, in whatever order and batches, the tree is the model's, and so is every answer.
 
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::model::{Documents, Leaf};
-use super::names::{leaf, nested_key, openers_up_to};
+use super::names::{SEGMENTS, leaf, nested_key, openers_up_to};
 use super::state::{State, Step};
 use crate::object::TreeId;
 
@@ -43,19 +43,26 @@ fn check_removal(state: &mut State) {
     assert_eq!(state.root, TreeId::EMPTY);
 }
 
-fn nested_step() -> impl Strategy<Value = Step> {
-    prop_oneof![6 => leaf().prop_map(Step::Put), 2 => Just(Step::Remove), 1 => Just(Step::RemoveFolder)]
+pub(super) fn nested_step() -> impl Strategy<Value = Step> {
+    let rest =
+        vec(select(SEGMENTS.as_slice()), 0..3).prop_map(|names| names.iter().map(|name| format!("/{name}")).collect());
+    prop_oneof![
+        6 => leaf().prop_map(Step::Put),
+        2 => Just(Step::Remove),
+        1 => Just(Step::RemoveFolder),
+        1 => btree_map(rest, leaf(), 0..4).prop_map(Step::PutFolder),
+    ]
 }
 
 /// Changes to one folder: single ones, and ones of every n-th of a stretch of its names.
 #[derive(Clone, Debug)]
-enum Sweep {
+pub(super) enum Sweep {
     One(Index, bool),
     Stretch { from: Index, count: usize, every: usize, put: bool },
     Everything,
 }
 
-fn sweep() -> impl Strategy<Value = Sweep> {
+pub(super) fn sweep() -> impl Strategy<Value = Sweep> {
     let stretch = (any::<Index>(), 1..400_usize, 1..6_usize, any::<bool>());
     prop_oneof![
         6 => (any::<Index>(), any::<bool>()).prop_map(|(at, put)| Sweep::One(at, put)),
@@ -65,7 +72,7 @@ fn sweep() -> impl Strategy<Value = Sweep> {
 }
 
 /// The changes of a sweep to the folder of these names; each number of `content` makes another document.
-fn steps(sweep: &Sweep, folder: &str, names: &[String], content: u8) -> Vec<(String, Step)> {
+pub(super) fn steps(sweep: &Sweep, folder: &str, names: &[String], content: u8) -> Vec<(String, Step)> {
     let (picked, put): (Vec<usize>, bool) = match sweep {
         Sweep::One(at, put) => (vec![at.index(names.len())], *put),
         Sweep::Stretch { from, count, every, put } => {
@@ -131,7 +138,7 @@ proptest! {
     }
 }
 
-fn size() -> impl Strategy<Value = usize> {
+pub(super) fn size() -> impl Strategy<Value = usize> {
     prop_oneof![3 => 63..=66_usize, 1 => Just(128_usize), 2 => 1000..=5000_usize]
 }
 

@@ -10,6 +10,8 @@ pub(super) enum Step {
     Put(Leaf),
     Remove,
     RemoveFolder,
+    /// A whole folder of these documents; their keys are what follows the folder's.
+    PutFolder(Documents),
 }
 
 pub(super) fn key(text: &str) -> Key {
@@ -53,17 +55,27 @@ impl State {
             Step::Put(leaf) => Edit::Put(self.write(leaf)),
             Step::Remove => Edit::Remove,
             Step::RemoveFolder => Edit::RemoveFolder,
+            Step::PutFolder(documents) => {
+                let put = |(rest, leaf): (&String, &Leaf)| (key(&format!("f{rest}")), Edit::Put(self.write(leaf)));
+                let alone = self.tree().with_root(TreeId::EMPTY).edit(&documents.iter().map(put).collect()).unwrap();
+                Edit::PutFolder(alone.folder(Some(&key("f"))).unwrap().unwrap_or(TreeId::EMPTY))
+            }
         };
         let edits = batch.iter().map(|(text, step)| (key(text), edit(step))).collect();
         self.root = self.tree().edit(&edits).unwrap().id();
-        for (folder, _) in batch.iter().filter(|(_, step)| matches!(step, Step::RemoveFolder)) {
-            self.documents.retain(|key, _| !model::is_below(key, folder));
-        }
-        for (key, step) in batch {
+        let mut in_order: Vec<&(String, Step)> = batch.iter().collect();
+        in_order.sort_by_cached_key(|(key, _)| model::order(key));
+        for (key, step) in in_order {
+            if matches!(step, Step::RemoveFolder | Step::PutFolder(_)) {
+                self.documents.retain(|other, _| !model::is_below(other, key));
+            }
             match step {
-                Step::Put(leaf) => self.documents.insert(key.clone(), leaf.clone()),
-                Step::Remove | Step::RemoveFolder => self.documents.remove(key),
-            };
+                Step::Put(leaf) => drop(self.documents.insert(key.clone(), leaf.clone())),
+                Step::Remove | Step::RemoveFolder => drop(self.documents.remove(key)),
+                Step::PutFolder(documents) => {
+                    self.documents.extend(documents.iter().map(|(rest, leaf)| (format!("{key}{rest}"), leaf.clone())));
+                }
+            }
         }
         assert_eq!(self.root, model::root(&self.documents));
     }
