@@ -28,13 +28,17 @@ pub(super) mod rhai {
     /// The deepest calls of functions within each other.
     pub(in crate::script) const CALLS: usize = 32;
     /// The deepest nesting of an expression.
-    pub(in crate::script) const EXPRESSION: usize = 32;
+    pub(in crate::script) const EXPRESSION: usize = 64;
     /// The most bytes of a string: reaching into one is a step that takes longer the longer it is.
     pub(in crate::script) const STRING: usize = 32 << 10;
     /// The most variables of a function that exist at a time.
     pub(in crate::script) const VARIABLES: usize = 256;
     /// The most functions of a script, closures counted.
     pub(in crate::script) const FUNCTIONS: usize = 256;
+    /// The most digits of a number, its point and exponent counted.
+    pub(in crate::script) const DIGITS: usize = 1 << 10;
+    /// The most arguments of a call: the engine tries the kinds of all of them in turn.
+    pub(in crate::script) const ARGUMENTS: usize = 8;
     /// So many bytes of text that are looked at or made are a step.
     pub(in crate::script) const BYTES_A_STEP: usize = 256;
     /// So many values that are looked at or copied are a step.

@@ -24,7 +24,8 @@ pub(super) fn stretch(len: usize, start: i64, count: i64) -> Range<usize> {
 }
 
 fn is_true(answer: Dynamic) -> Outcome<bool> {
-    answer.as_bool().or_else(|kind| fail(format!("the function has to answer true or false, and not {kind}")))
+    let kind = values::kind(&answer);
+    answer.as_bool().or_else(|_| fail(format!("the function has to answer true or false, and not {kind}")))
 }
 
 fn copies(meter: &Meter, values: &[Dynamic]) -> Outcome<Array> {

@@ -34,7 +34,7 @@ fn from_json(value: Value) -> Result<Dynamic, &'static str> {
     Ok(match value {
         Value::Null => Dynamic::UNIT,
         Value::Bool(value) => value.into(),
-        Value::Number(number) => number::from_number(number),
+        Value::Number(number) => number::from_number(number).ok_or("a longer number than a script is given")?,
         Value::String(text) => from_text(text)?,
         Value::Array(values) => values.into_iter().map(from_json).collect::<Result<Array, _>>()?.into(),
         Value::Object(members) => {

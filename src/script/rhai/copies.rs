@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 
 use ::rhai::{AST, ASTFlags, ASTNode, Expr, FlowControl, FnCallExpr, Position, Stmt, StmtBlock};
 
+use crate::script::limits::rhai::ARGUMENTS;
+
 /// What is put in front of a value. With a blank, since `++` is something else.
 const MARK: &str = " +";
 
@@ -30,8 +32,12 @@ pub(super) struct Marked {
 
 /// Marks the copies of a script. The error says what is wrong with it.
 pub(super) fn mark(source: &str, script: &AST) -> Result<Marked, String> {
-    let mut finder =
-        Finder { marks: BTreeSet::new(), own: script.iter_functions().map(|its| its.name).collect(), wrong: None };
+    let mut finder = Finder {
+        lines: source.lines().collect(),
+        marks: BTreeSet::new(),
+        own: script.iter_functions().map(|its| its.name).collect(),
+        wrong: None,
+    };
     script.walk(&mut |path: &[ASTNode<'_>]| {
         if let [ASTNode::Stmt(statement)] = path {
             finder.statement(statement);
@@ -74,6 +80,7 @@ impl Marked {
 }
 
 struct Finder<'s> {
+    lines: Vec<&'s str>,
     marks: BTreeSet<(usize, usize)>,
     /// The names of the script's own functions.
     own: BTreeSet<&'s str>,
@@ -137,6 +144,7 @@ impl Finder<'_> {
             }
             Expr::Stmt(block) => self.block(block),
             Expr::FnCall(call, position) => self.call(call, *position),
+            Expr::FloatConstant(_, position) => self.look_at_float(*position),
             Expr::And(values, _) | Expr::Or(values, _) | Expr::Coalesce(values, _) => {
                 values.iter().for_each(|value| self.value(value));
             }
@@ -180,7 +188,8 @@ impl Finder<'_> {
             Expr::Array(_, position) | Expr::Map(_, position) if is_index => self.bad_index(*position),
             Expr::FnCall(call, position) if is_index && call.name.starts_with("..") => self.bad_index(*position),
             _ if is_index => self.value(step),
-            Expr::MethodCall(call, _) => {
+            Expr::MethodCall(call, position) => {
+                self.look_at_number(call.args.len() + 1, *position);
                 let arguments = match call.args.as_slice() {
                     [Expr::Stmt(block), rest @ ..] if is_closure(block) && self.is_caller(&call.name) => rest,
                     all => all,
@@ -194,6 +203,7 @@ impl Finder<'_> {
     }
 
     fn call(&mut self, call: &FnCallExpr, position: Position) {
+        self.look_at_number(call.args.len(), position);
         match (call.name.as_str(), call.args.as_slice()) {
             ("+", [Expr::Variable(..)]) => {}
             ("+", [part @ (Expr::Dot(..) | Expr::Index(..))]) => _ = self.target(part),
@@ -203,6 +213,23 @@ impl Finder<'_> {
                 self.wrong.get_or_insert(format!("{name} changes a value, so call it as x.{name}(…) ({position})"));
             }
             (_, arguments) => arguments.iter().for_each(|argument| self.value(argument)),
+        }
+    }
+
+    fn look_at_number(&mut self, arguments: usize, position: Position) {
+        if arguments > ARGUMENTS {
+            self.wrong.get_or_insert(format!("a call has more than {ARGUMENTS} arguments ({position})"));
+        }
+    }
+
+    /// The engine makes a float of an integer that is too large.
+    fn look_at_float(&mut self, position: Position) {
+        let (Some(line), Some(column)) = (position.line(), position.position()) else { return };
+        let text = self.lines.get(line - 1).map_or("", |line| line);
+        let rest = text.chars().skip(column - 1).skip_while(|char| matches!(char, '-' | '+' | ' '));
+        let end = rest.skip_while(|char| char.is_ascii_digit() || *char == '_').next();
+        if !matches!(end, Some('.' | 'e' | 'E')) {
+            self.wrong.get_or_insert(format!("an integer does not fit into 64 bits ({position})"));
         }
     }
 

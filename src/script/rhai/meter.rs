@@ -32,10 +32,11 @@ impl Meter {
 
     /// One step of the engine. Answers what ends the run.
     pub(super) fn step(&self) -> Option<Dynamic> {
-        if let Some(reason) = &*self.stopped.borrow() {
-            return Some(reason.into());
-        }
-        self.add(1).err().map(Dynamic::from)
+        let reason = match &*self.stopped.borrow() {
+            Some(reason) => reason.clone(),
+            None => self.add(1).err()?,
+        };
+        Some(Dynamic::from(Stop { reason, position: Position::NONE }))
     }
 
     fn add(&self, steps: u64) -> Result<(), String> {
@@ -97,9 +98,23 @@ impl Meter {
     }
 }
 
+/// Why a run was ended, and where: the engine forgets the place of such an error on its way up.
+#[derive(Clone)]
+pub(super) struct Stop {
+    pub(super) reason: String,
+    pub(super) position: Position,
+}
+
+impl Stop {
+    /// As an error that a script cannot catch.
+    pub(super) fn error(self) -> Box<EvalAltResult> {
+        EvalAltResult::ErrorTerminated(Dynamic::from(self), Position::NONE).into()
+    }
+}
+
 /// An error that a script cannot catch, with its reason.
 pub(super) fn stop(reason: impl Into<String>) -> Box<EvalAltResult> {
-    EvalAltResult::ErrorTerminated(reason.into().into(), Position::NONE).into()
+    Stop { reason: reason.into(), position: Position::NONE }.error()
 }
 
 /// An error that a script can catch, like that of a `throw`.

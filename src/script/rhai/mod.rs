@@ -22,7 +22,7 @@ use super::limits;
 use super::{Job, Side, Verdict};
 use convert::Bytes;
 use copies::Marked;
-use meter::Meter;
+use meter::{Meter, Stop};
 
 /// A script that compiled.
 struct Rhai {
@@ -106,10 +106,18 @@ impl Rhai {
             position = if inner.is_none() { position } else { inner };
         }
         let text = match &error {
-            EvalAltResult::ErrorRuntime(value, _) | EvalAltResult::ErrorTerminated(value, _) => reason_of(value),
+            EvalAltResult::ErrorRuntime(value, _) => reason_of(value),
+            EvalAltResult::ErrorTerminated(value, _) => match value.read_lock::<Stop>() {
+                Some(stop) => {
+                    position = stop.position;
+                    stop.reason.clone()
+                }
+                None => reason_of(value),
+            },
             EvalAltResult::ErrorStackOverflow(_) => "the calls of functions are nested too deeply".to_owned(),
             EvalAltResult::ErrorDataRace(..) => "a function uses the value that it is called on".to_owned(),
-            other => cut(&other.to_string()),
+            // The engine has three names for one type.
+            other => cut(&other.to_string().replace("&str | ImmutableString | String", "string")),
         };
         match self.marked.original(position) {
             Some((line, column)) => format!("{text} (line {line}, position {column})"),
@@ -170,6 +178,3 @@ fn cut(text: &str) -> String {
         None => text.to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests;

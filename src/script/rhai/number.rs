@@ -7,6 +7,7 @@ use ::rhai::{Dynamic, Engine, ImmutableString};
 
 use super::meter::{Meter, Outcome, fail};
 use crate::json::Number;
+use crate::script::limits::rhai as limits;
 
 /// A number whose text an `i64` does not reproduce: `1.50`, `-0`, `1e3`, 2^64. It can be compared, handed on and converted,
 /// and is written as it was read.
@@ -53,13 +54,16 @@ pub(super) fn compare(one: &Dynamic, other: &Dynamic) -> Option<Ordering> {
 }
 
 /// The number of a text by JSON's grammar.
-pub(super) fn from_text(text: &str) -> Option<Dynamic> {
-    Number::new(text).map(from_number)
+fn from_text(text: &str) -> Option<Dynamic> {
+    Number::new(text).and_then(from_number)
 }
 
-/// A document's number.
-pub(super) fn from_number(number: Number) -> Dynamic {
-    number.as_i64().map_or_else(|| Dynamic::from(Num(number.into())), Dynamic::from)
+/// A document's number; `None` for one that is too long.
+pub(super) fn from_number(number: Number) -> Option<Dynamic> {
+    if number.text().len() > limits::DIGITS {
+        return None;
+    }
+    Some(number.as_i64().map_or_else(|| Dynamic::from(Num(number.into())), Dynamic::from))
 }
 
 fn to_float(value: &Dynamic) -> Outcome<f64> {
@@ -132,14 +136,9 @@ pub(super) fn register(engine: &mut Engine, meter: &Rc<Meter>) {
     ] {
         engine.register_fn(name, move |float: f64| round(float));
     }
-    let charge = |meter: &Meter, value: &Dynamic| match value.read_lock::<Num>() {
-        Some(num) => meter.bytes(num.0.text().len()),
-        None => Ok(()),
-    };
-    let its = Rc::clone(meter);
-    engine.register_fn("to_float", move |value: &mut Dynamic| charge(&its, value).and_then(|()| to_float(value)));
-    let its = Rc::clone(meter);
-    engine.register_fn("to_int", move |value: &mut Dynamic| charge(&its, value).and_then(|()| to_int(value)));
+    // What these look at is short, whatever it is.
+    engine.register_fn("to_float", |value: &mut Dynamic| to_float(value));
+    engine.register_fn("to_int", |value: &mut Dynamic| to_int(value));
     let its = Rc::clone(meter);
     engine.register_fn("parse_number", move |text: ImmutableString| {
         its.bytes(text.len())?;

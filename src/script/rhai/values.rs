@@ -4,10 +4,10 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use ::rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map};
+use ::rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContext};
 
 use super::convert::{self, Bytes};
-use super::meter::{Meter, Outcome, done, fail, too_long};
+use super::meter::{Meter, Outcome, Stop, done, fail, too_long};
 use super::number::{self, Num};
 use crate::json;
 use crate::script::limits;
@@ -23,6 +23,8 @@ pub(super) fn equal(meter: &Meter, one: &Dynamic, other: &Dynamic) -> Outcome<bo
 fn equal_uncharged(one: &Dynamic, other: &Dynamic, seen: &mut usize) -> bool {
     *seen += 1;
     if number::is_number(one) && number::is_number(other) {
+        // Numbers that are no integers are compared as texts.
+        *seen += if one.is_int() && other.is_int() { 0 } else { limits::rhai::VALUES_A_STEP };
         return number::compare(one, other).is_some_and(Ordering::is_eq);
     }
     if let (Some(one), Some(other)) = (one.read_lock::<Array>(), other.read_lock::<Array>()) {
@@ -64,9 +66,6 @@ pub(super) fn compare(meter: &Meter, one: &Dynamic, other: &Dynamic) -> Outcome<
     } else if let (Ok(one), Ok(other)) = (one.as_bool(), other.as_bool()) {
         Some(one.cmp(&other))
     } else {
-        for num in [one, other].into_iter().filter_map(|value| value.read_lock::<Num>()) {
-            meter.bytes(num.0.text().len())?;
-        }
         number::compare(one, other)
     };
     found.map_or_else(|| fail(format!("there is no order between {} and {}", kind(one), kind(other))), Ok)
@@ -167,7 +166,9 @@ pub(super) fn register(engine: &mut Engine, meter: &Rc<Meter>) {
         });
     }
     engine.register_fn("!", |value: bool| !value);
-    engine.register_fn("conflict", |why: &mut Dynamic| Err::<(), _>(super::meter::stop(super::reason_of(why))));
+    engine.register_fn("conflict", |context: NativeCallContext<'_>, why: &mut Dynamic| {
+        Err::<(), _>(Stop { reason: super::reason_of(why), position: context.call_position() }.error())
+    });
     let its = Rc::clone(meter);
     // See `copies`.
     engine.register_fn("+", move |value: &mut Dynamic| {
