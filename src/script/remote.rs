@@ -95,3 +95,55 @@ impl<W: Write + Send, R: Read> super::Runner for Remote<W, R> {
         self.run_jobs(jobs).map_err(|error| failure(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::super::{Dialect, Runner, serve_scripts};
+    use super::*;
+
+    fn job(script: usize, size: usize) -> Job {
+        let content = Some(vec![b'x'; size]);
+        Job { script, key: "k".to_owned(), base: None, left: content.clone(), right: content, sides: None }
+    }
+
+    fn script(source: &str) -> Script {
+        Script { dialect: Dialect::Rhai1, source: source.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn more_than_the_pipes_hold_goes_through_in_order() {
+        let (asked, requests) = io::pipe().unwrap();
+        let (answers, answered) = io::pipe().unwrap();
+        std::thread::scope(|scope| {
+            let served = scope.spawn(move || serve_scripts(asked, answered));
+            let lines = Arc::new(Mutex::new(Vec::new()));
+            let printed = Arc::clone(&lines);
+            let mut remote = Remote::new(requests, answers)
+                .printing(Box::new(move |line| printed.lock().unwrap().push(line.to_owned())));
+            let twice = remote.load(&script("fn merge(a, b, c, d, e) { c + e }")).unwrap();
+            let once = remote.load(&script("fn merge(a, b, c, d) { print(a + c.len()); c }")).unwrap();
+            let broken = remote.load(&script("fn")).unwrap();
+            assert_eq!((twice.script, once.script, broken.script), (0, 1, 2));
+            assert_eq!([twice.takes_sides, once.takes_sides, broken.takes_sides], [true, false, false]);
+            let jobs: Vec<Job> = (0..200).map(|nth| job(nth % 3, 20_000 + nth)).collect();
+            let verdicts = remote.run(&jobs).unwrap();
+            for (nth, verdict) in verdicts.iter().enumerate() {
+                match verdict {
+                    Verdict::Merged(content) => assert_eq!((content.len(), nth % 3 < 2), (20_000 + nth, true)),
+                    verdict => assert!(matches!(verdict, Verdict::Conflict(_)) && nth % 3 == 2, "{verdict:?}"),
+                }
+            }
+            assert_eq!(verdicts.len(), 200);
+            assert_eq!(lines.lock().unwrap()[0], "k20001");
+            assert_eq!(lines.lock().unwrap().len(), 67);
+            // What is too large for any script is an answer and no failure.
+            assert!(matches!(remote.run(&[job(1, 5 << 20)]).unwrap().as_slice(), [Verdict::Conflict(_)]));
+            assert_eq!(remote.run(&[]), Ok(Vec::new()));
+            assert_eq!(remote.run(&[job(3, 1)]).unwrap_err().0, "has ended too early");
+            drop(remote);
+            assert_eq!(served.join().unwrap().unwrap_err().to_string(), "a script that was never loaded");
+        });
+    }
+}

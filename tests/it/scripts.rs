@@ -173,6 +173,13 @@ fn every_script_answers_what_it_always_did() {
     }
 }
 
+#[test]
+fn the_page_shows_a_script_of_the_table() {
+    let page = include_str!("../../docs/format/scripts.md");
+    let script = include_str!("../fixtures/scripts/stock.rhai");
+    assert!(page.contains(&format!("```rhai\n{script}```\n")));
+}
+
 /// The program as the process of scripts.
 struct Process(Child);
 

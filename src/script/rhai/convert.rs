@@ -85,3 +85,38 @@ fn to_json_at(value: &Dynamic, depth: usize) -> Result<Value, &'static str> {
     }
     if value.is_unit() { Ok(Value::Null) } else { Err(kind(value)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json() -> impl Strategy<Value = Value> {
+        let number = "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            number.prop_map(|text| Value::Number(Number::new(&text).unwrap())),
+            any::<i64>().prop_map(|int| Value::Number(int.into())),
+            any::<String>().prop_map(Value::String),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            let members = proptest::collection::btree_map(any::<String>(), inner.clone(), 0..6);
+            prop_oneof![
+                proptest::collection::vec(inner, 0..6).prop_map(Value::Array),
+                members.prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_document_comes_back_to_the_last_digit(value in json()) {
+            prop_assume!(!matches!(value, Value::Null));
+            let text = json::write(&value);
+            let given = to_script(Some(text.as_bytes())).unwrap();
+            prop_assert_eq!(json::write(&to_json(&given).unwrap()), text);
+        }
+    }
+}

@@ -226,8 +226,8 @@ impl Finder<'_> {
     fn look_at_float(&mut self, position: Position) {
         let (Some(line), Some(column)) = (position.line(), position.position()) else { return };
         let text = self.lines.get(line - 1).map_or("", |line| line);
-        let rest = text.chars().skip(column - 1).skip_while(|char| matches!(char, '-' | '+' | ' '));
-        let end = rest.skip_while(|char| char.is_ascii_digit() || *char == '_').next();
+        let mut rest = text.chars().skip(column - 1).skip_while(|char| matches!(char, '-' | '+' | ' '));
+        let end = rest.find(|char| !char.is_ascii_digit() && *char != '_');
         if !matches!(end, Some('.' | 'e' | 'E')) {
             self.wrong.get_or_insert(format!("an integer does not fit into 64 bits ({position})"));
         }
@@ -253,4 +253,75 @@ impl Finder<'_> {
 /// Whether a block is the engine's form of a function that captures variables.
 fn is_closure(block: &StmtBlock) -> bool {
     matches!(block.statements(), [Stmt::Share(..), ..])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::script::rhai::{engine, meter::Meter};
+
+    fn marked(source: &str) -> Marked {
+        let script = engine::build(&Rc::new(Meter::default())).compile(source).unwrap();
+        mark(source, &script).unwrap_or_else(|wrong| panic!("{source}: {wrong}"))
+    }
+
+    #[test]
+    fn every_place_where_a_value_is_copied_is_marked() {
+        for (source, expected) in [
+            ("let c = a;", "let c =  +a;"),
+            (
+                "let c = 1; let c = \"x\"; let c = 1.5; let c = 'x';",
+                "let c = 1; let c = \"x\"; let c = 1.5; let c =  +'x';",
+            ),
+            ("a[b.x].y", " +a[ +b.x].y"),
+            ("a[b[0]]", " +a[ +b[0]]"),
+            ("a.x[b].y = b.z;", "a.x[ +b].y =  +b.z;"),
+            ("a.len()", "a.len()"),
+            ("a.x.get(b).c", " +a.x.get( +b).c"),
+            ("a.push(b)", "a.push( +b)"),
+            ("f(a, b.c)", "f( +a,  +b.c)"),
+            ("f(a).b", " +f( +a).b"),
+            ("a + b * -a", " +a +  +b * - +a"),
+            ("!(a == b) && a in b", "!( +a ==  +b) &&  +a in  +b"),
+            ("[a, #{x: b}]", "[ +a, #{x:  +b}]"),
+            ("`${a} ${b.c} x`", " +`${ +a} ${ +b.c} x`"),
+            ("if a { b } else { a }", "if  +a {  +b } else {  +a }"),
+            ("if a == 1 { b } a", "if  +a == 1 {  +b }  +a"),
+            ("for x in a { x }", "for x in  +a {  +x }"),
+            ("while a { break b; }", "while  +a { break  +b; }"),
+            ("do { a } until b", "do {  +a } until  +b"),
+            ("return a;", "return  +a;"),
+            ("throw a", "throw  +a"),
+            ("try { a } catch (e) { e }", "try {  +a } catch (e) {  +e }"),
+            ("a ?? b?.c", " +a ??  +b?.c"),
+            ("a += b;", "a +=  +b;"),
+            ("+a", "+a"),
+            ("a.map(|x| x + b)", "a.map(|x|  +x +  +b)"),
+            ("let c = if a { b } else { 1 };", "let c = if  +a {  +b } else { 1 };"),
+            ("let c = { a };", "let c = {  +a };"),
+            ("a;\n  b", " +a;\n   +b"),
+        ] {
+            let function = |body: &str| format!("fn f(a, b) {{ {body} }}");
+            assert_eq!(marked(&function(source)).source, function(expected));
+        }
+    }
+
+    #[test]
+    fn positions_are_found_again() {
+        let source = "fn f(a, b) {\n  g(a, b, a.x); a\n}";
+        let marked = marked(source);
+        // Each character of the marked source, and the one that it was.
+        for (line, (new, old)) in marked.source.lines().zip(source.lines()).enumerate() {
+            for (at, char) in new.chars().enumerate() {
+                let (line, column) = marked.original(Position::new(line as u16 + 1, at as u16 + 1)).unwrap();
+                assert_eq!(line - 1, source.lines().position(|one| one == old).unwrap());
+                let found = old.chars().nth(column - 1).unwrap();
+                let of_mark = char == '+' || (char == ' ' && new.chars().nth(at + 1) == Some('+'));
+                assert!(found == char || of_mark, "{new}: {char} at {at} is {found}");
+            }
+        }
+        assert_eq!(marked.original(Position::NONE), None);
+    }
 }
