@@ -45,7 +45,7 @@ pub use fsck::{FsckProgress, FsckReport, FsckStage, Lost, Problem, Repair, Sever
 pub use history::{Entry as HistoryEntry, History, HistoryOptions};
 pub use init::{Found, discover, init};
 pub use maintain::{GcOutcome, GcRequest};
-pub use merge::{Decided, MergeOutcome, is_merge_commit};
+pub use merge::{Decided, MergeOutcome, WrongMerge, is_merge_commit};
 pub use ndjson::{NdjsonLine, NdjsonReader};
 pub use origins::Origin;
 pub use rule_test::{Answer, Counterexample, Flaw, RuleReport, RuleTest};

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use super::{Check, FsckProgress, FsckStage};
 use crate::database::error::Result;
+use crate::database::merge::is_merge_commit;
 use crate::object::{self, CommitId, Id, IdSet, Kind, Objects, TagId, TreeId};
 use crate::refs::{RefName, RefValue};
 use crate::store::{Census, Store, Walk};
@@ -122,6 +123,9 @@ impl Check<'_> {
                 // Told of when the objects were read.
                 Err(_) => continue,
             };
+            if is_merge_commit(&commit) {
+                self.merges.push(id);
+            }
             for parent in &commit.parents {
                 if self.expect(parent.0, Some(Kind::Commit), &format_args!("commit {id}")).is_none() {
                     continue;

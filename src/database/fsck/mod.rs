@@ -9,9 +9,11 @@ mod repair;
 use std::path::Path;
 
 use super::Database;
-use super::error::Result;
-use crate::object::{Id, IdMap, IdSet, Kind};
+use super::error::{Error, Result};
+use crate::object::{self, CommitId, Id, IdMap, IdSet, Kind};
+use crate::script::Runner;
 use crate::store::{Census, Fault};
+use crate::tree;
 
 pub use lost::Lost;
 pub use repair::Repair;
@@ -60,6 +62,8 @@ pub enum FsckStage {
     Objects,
     /// Following the links; commits and folders are counted.
     Links,
+    /// Making merge commits again; they are counted.
+    Merges,
 }
 
 /// Is told how much is done, and of how much.
@@ -74,21 +78,41 @@ struct Check<'a> {
     others: IdMap<Kind>,
     /// The missing objects, each of which is told of once for each thing that leads to it.
     missing: IdSet,
+    /// The merge commits that were reached.
+    merges: Vec<CommitId>,
 }
 
 impl Database {
-    /// Checks the database. `found` is told of each problem as it is found.
+    /// Checks the database. `found` is told of each problem as it is found. With something that runs merge scripts, merge
+    /// commits are made again and compared as well.
     ///
     /// # Errors
-    /// Only when the disk fails: damage is a problem, not an error.
-    pub fn fsck(&self, found: &mut dyn FnMut(Problem), progress: FsckProgress<'_>) -> Result<FsckReport> {
-        Ok(self.check(found, progress)?.report)
+    /// Only when the disk fails, or this machine fails to run a script: damage is a problem, not an error.
+    pub fn fsck(
+        &self,
+        runner: Option<&mut dyn Runner>,
+        found: &mut dyn FnMut(Problem),
+        progress: FsckProgress<'_>,
+    ) -> Result<FsckReport> {
+        let mut check = self.check(found, progress)?;
+        if let Some(runner) = runner {
+            check.merges(runner, progress)?;
+        }
+        Ok(check.report)
     }
 
     fn check<'a>(&'a self, found: &'a mut dyn FnMut(Problem), progress: FsckProgress<'_>) -> Result<Check<'a>> {
         let census = self.store().census()?;
         let report = FsckReport::default();
-        let mut check = Check { db: self, report, found, census, others: IdMap::default(), missing: IdSet::default() };
+        let mut check = Check {
+            db: self,
+            report,
+            found,
+            census,
+            others: IdMap::default(),
+            missing: IdSet::default(),
+            merges: Vec::new(),
+        };
         check.objects(progress)?;
         check.links(progress)?;
         if let Some(reason) = self.check_commit_graph()? {
@@ -97,6 +121,11 @@ impl Database {
         (check.report.objects, check.report.unreachable) = check.census.count();
         Ok(check)
     }
+}
+
+/// Whether the disk failed, and nothing is known of the object.
+fn is_of_disk(error: &object::Error) -> bool {
+    matches!(error, object::Error::Io { .. })
 }
 
 impl Check<'_> {
@@ -131,6 +160,25 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Makes the merge commits again that were reached.
+    fn merges(&mut self, runner: &mut dyn Runner, progress: FsckProgress<'_>) -> Result<()> {
+        let merges = std::mem::take(&mut self.merges);
+        let (mut done, total) = (0, merges.len() as u64);
+        let db = self.db;
+        db.check_merges(&merges, runner, &mut |id, checked| {
+            match checked {
+                Ok(wrong) => wrong.into_iter().for_each(|wrong| self.problem("merge-wrong", id, wrong.reason)),
+                Err(Error::Object(error) | Error::Tree(tree::Error::Object(error))) if !is_of_disk(&error) => {}
+                // What is damaged below it was told of.
+                Err(Error::Tree(tree::Error::Format { .. })) => {}
+                Err(error) => return Err(error),
+            }
+            done += 1;
+            progress(FsckStage::Merges, done, total);
+            Ok(())
+        })
     }
 
     /// Whether an object is there and of a kind; tells of it if not. `from` says what leads to it.

@@ -4,6 +4,7 @@
 //! commit that every node makes of the same frontier, byte for byte (`docs/format/merging.md`). **Invariant:** a move is
 //! safe: every authored commit that could be reached from the ref before can be reached from it after.
 
+mod check;
 mod contents;
 mod decide;
 mod fold;
@@ -30,6 +31,7 @@ use fold::{Folded, Merger};
 use frontier::Frontier;
 use incremental::Known;
 
+pub use check::WrongMerge;
 pub use decide::Decided;
 pub use frontier::is_merge_commit;
 pub(super) use in_force::rules_key;

@@ -27,6 +27,7 @@ const COMMANDS: &[&str] = &[
     "conflicts",
     "resolve",
     "rule",
+    "verify",
     "cat-object",
     "hash-object",
     "ls-tree",
@@ -56,7 +57,18 @@ fn the_programs_help_is_grouped_and_starts_with_examples() {
     let headings: Vec<&str> = text.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
     assert_eq!(
         headings,
-        ["Examples:", "Start:", "Documents:", "History:", "Names:", "Merging:", "Objects:", "Upkeep:", "Options:"]
+        [
+            "Examples:",
+            "Start:",
+            "Documents:",
+            "History:",
+            "Names:",
+            "Merging:",
+            "Trust:",
+            "Objects:",
+            "Upkeep:",
+            "Options:"
+        ]
     );
     let named: Vec<&str> = text
         .lines()
@@ -195,7 +207,7 @@ fn every_member_of_a_json_answer_is_documented() {
     // Whatever takes --json was tried.
     for command in all_commands() {
         let short = sandbox.isodb([command.as_slice(), &["-h"]].concat()).ok().text();
-        let tried = seen.contains(&command.join(" ")) || [["show"], ["gc"]].contains(&[command[0]]);
+        let tried = seen.contains(&command.join(" ")) || [["show"], ["gc"], ["verify"]].contains(&[command[0]]);
         assert_eq!(short.contains("--json"), tried, "{command:?}");
     }
 }

@@ -34,6 +34,7 @@ mod rm;
 mod rule;
 mod show;
 mod status;
+mod verify;
 
 use crate::support::Ran;
 

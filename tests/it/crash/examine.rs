@@ -74,7 +74,7 @@ pub(super) fn put(db: &Database, key: &str, content: &[u8]) -> Result<Outcome, E
 /// Asserts that fsck finds no error; warnings (a torn line of a log) are allowed.
 pub(super) fn assert_sound(db: &Database, what: &str) {
     let mut problems = Vec::new();
-    db.fsck(&mut |problem| problems.push(problem), &mut |_, _, _| {}).unwrap();
+    db.fsck(None, &mut |problem| problems.push(problem), &mut |_, _, _| {}).unwrap();
     problems.retain(|problem| problem.severity == Severity::Error);
     assert!(problems.is_empty(), "{what}: {problems:#?}");
 }

@@ -1,7 +1,7 @@
 //! `isodb fsck`: check everything, and repair what can be repaired.
 
 use anyhow::Result;
-use isodb::{FsckStage, Kind, Lost, Problem, Repair, Severity};
+use isodb::{FsckStage, Kind, Lost, Problem, Repair, Runner, Severity};
 use serde_json::json;
 
 use crate::context::Context;
@@ -9,7 +9,7 @@ use crate::error::{Failure, say};
 use crate::output::Output;
 use crate::progress::Progress;
 
-/// Check everything: packs, objects, links, folders, refs and logs
+/// Check everything: packs, objects, links, folders, refs, logs and merges
 ///
 /// Each problem is a line: `error` or `warning`, the problem's id, what it is about, what is wrong. Exit 4 when there
 /// is an error. The ids are listed in docs/format/fsck.md.
@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Move damaged files aside, and tell which documents at which commits are lost
     #[arg(long)]
     repair: bool,
+    /// Do not make merge commits again to compare them
+    #[arg(long)]
+    no_merges: bool,
     /// Print one JSON object a problem: {"severity","id","subject","message"}, and with --repair one a loss:
     /// {"lost","kind","object","commit","revision","more"}
     #[arg(long)]
@@ -36,13 +39,16 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database()?;
     let mut out = Output::new(context);
     let mut failed = None;
-    let mut count = 0;
+    let (mut count, mut merges) = (0, 0);
     let mut found = |problem: Problem| {
         count += 1;
+        merges += u64::from(problem.id == "merge-wrong");
         failed = failed.take().or(print(&mut out, &problem, args.json).err());
     };
     let mut progress = staged(context);
-    let report = db.fsck(&mut found, &mut progress)?;
+    let mut runner = if args.no_merges { None } else { Some(context.runner()?) };
+    let runner = runner.as_mut().map(|runner| runner as &mut dyn Runner);
+    let report = db.fsck(runner, &mut found, &mut progress)?;
     drop(progress);
     if let Some(error) = failed.take() {
         return Err(error);
@@ -74,11 +80,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         return Err(error);
     }
     out.finish()?;
-    if report.errors == 0 {
+    // Merge commits are as they were.
+    let errors = report.errors + merges;
+    if errors == 0 {
         return Ok(());
     }
     if !context.is_quiet() {
-        say(&format!("{} errors are left, and {lost} documents, folders or commits are lost", report.errors));
+        say(&format!("{errors} errors are left, and {lost} documents, folders or commits are lost"));
     }
     Err(Failure::damaged().into())
 }
@@ -91,6 +99,7 @@ fn staged(context: &Context) -> impl FnMut(FsckStage, u64, u64) + use<'_> {
             let noun = match stage {
                 FsckStage::Objects => "objects",
                 FsckStage::Links => "commits and folders",
+                FsckStage::Merges => "merge commits",
             };
             // The bar of the stage before goes first.
             bar = None;

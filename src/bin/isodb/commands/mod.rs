@@ -28,6 +28,7 @@ pub(crate) mod rm;
 pub(crate) mod rule;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod verify;
 
 use anyhow::Result;
 use isodb::{Changeset, CommitId, Database, Key, Kind, Objects, Outcome, TreeId};
@@ -83,6 +84,7 @@ commands! {
     "conflicts" Conflicts(conflicts),
     "resolve" Resolve(resolve),
     "rule" Rule(rule),
+    "verify" Verify(verify),
     "cat-object" CatObject(cat_object),
     "hash-object" HashObject(hash_object),
     "ls-tree" LsTree(ls_tree),

@@ -1,6 +1,7 @@
 //! Tests of merging histories: against computed examples, against a model on maps, and what must hold of any merge.
 
 mod algebra;
+mod check;
 mod crossing;
 mod histories;
 mod incremental;
