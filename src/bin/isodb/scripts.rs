@@ -209,7 +209,7 @@ pub(crate) fn work() -> io::Result<()> {
 /// What the process may take at all, before it has read anything.
 #[cfg(unix)]
 fn limit() -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     for (resource, most) in [
         (Resource::As, SPACE),
         // No merge takes an hour of scripts alone; a process that nobody watches any more ends at last.
@@ -218,6 +218,8 @@ fn limit() -> io::Result<()> {
         (Resource::Fsize, 0),
         (Resource::Nofile, 16),
     ] {
+        // Where less is allowed already, that stays.
+        let most = getrlimit(resource).maximum.map_or(most, |allowed| allowed.min(most));
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     Ok(())

@@ -32,6 +32,7 @@ mod restore;
 mod revisions;
 mod rm;
 mod rule;
+mod scripts;
 mod show;
 mod status;
 mod verify;
