@@ -98,7 +98,7 @@ def copy(source, target):
     return target
 
 
-def run(argv, stdin=None, stdout=None, timeout=None, env=None, cwd=None):
+def run(argv, stdin=None, stdout=None, timeout=None, env=None, cwd=None, fine=(0,)):
     """Runs a program with files as stdin and stdout; answers seconds and the peak memory in MB of its largest process.
 
     The memory is what `time` says, where it is installed: a child of this one starts with this one's own peak.
@@ -111,7 +111,7 @@ def run(argv, stdin=None, stdout=None, timeout=None, env=None, cwd=None):
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(argv) from error
         seconds = time.perf_counter() - start
-        if done.returncode:
+        if done.returncode not in fine:
             raise SystemExit(f"{argv}: exit {done.returncode}: {done.stderr[-800:].decode(errors='replace')}")
         memory = int(said.read().split()[-1]) / 1024 if timer else float("nan")
     return seconds, memory
