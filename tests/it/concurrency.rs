@@ -301,3 +301,39 @@ fn one_conflict_is_resolved_once() {
     assert_eq!(sandbox.isodb(["conflicts", "--count"]).status(1).line(), "3");
     sandbox.check_with_git();
 }
+
+#[test]
+fn merges_and_puts_at_once_lose_nothing() {
+    let Some(sandbox) = database() else { return };
+    sandbox.isodb_with_input(["put", "start"], "0").ok();
+    for p in 1..=4 {
+        sandbox.isodb(["ref", "set", &format!("node{p}"), "HEAD"]).ok();
+    }
+    run_at_once(
+        &sandbox,
+        r#"
+        node() {
+            for i in $(seq 8); do
+                isodb put "own/$p/$i" --ref node$p <<<"$p $i" >>ids.$p || fail "put $p $i"
+                isodb put "shared" --ref node$p <<<"$p $i" >>ids.$p || fail "put shared $p $i"
+                isodb merge -q --ref main node$p >/dev/null
+                [ $? -le 1 ] || fail "merge $p $i"
+                isodb put "main/$p/$i" <<<"$p $i" >>ids.$p || fail "put on main $p $i"
+                [ $((i % 3)) != 0 ] || isodb merge -q --ref node$p main >/dev/null
+                [ $? -le 1 ] || fail "merge back $p $i"
+            done
+        }
+        each 4 node"#,
+    );
+    let expected: usize = 2 + 4 * 8 * 2;
+    assert_eq!(sandbox.isodb(["ls", "-r", "--count"]).ok().line(), expected.to_string());
+    let commits = commits(&sandbox);
+    assert!(lines_of(&sandbox, "ids.").is_subset(&commits), "every commit that was made is in the history");
+    sandbox.isodb(["verify", "--merges", "-q"]).ok();
+    let head = sandbox.isodb(["head"]).ok().line();
+    for p in 1..=4 {
+        let merged = sandbox.isodb(["merge", "-q", "--ref", &format!("node{p}"), "main"]);
+        assert_eq!(merged.text().trim(), head, "whoever knows the same commits has the same head");
+    }
+    sandbox.check_with_git();
+}

@@ -159,8 +159,10 @@ impl Database {
         runner: &mut dyn Runner,
         who: &Ident,
     ) -> Result<MergeOutcome> {
-        // Until the ref has moved, nothing may go that the merge is made of.
-        self.store.hold()?;
+        if !dry_run {
+            // Until the ref has moved, nothing may go that the merge is made of.
+            self.store.hold()?;
+        }
         let mut merger = Merger::new(self, runner)?;
         let start = Instant::now();
         let mut pause = Duration::from_millis(1);
