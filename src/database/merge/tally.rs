@@ -10,8 +10,8 @@ use crate::merge::Decision;
 use crate::object::{CommitId, Objects, TreeId};
 use crate::tree::{Key, Tree};
 
-/// A history of up to so many commits is searched for merge commits before all documents are for conflicts.
-const COMMITS: usize = 2000;
+/// Histories of up to so many commits are searched for merge commits before all documents are for conflicts.
+const COMMITS: usize = 10_000;
 
 impl Merger<'_> {
     /// Fills in the numbers of an outcome. `tree` is that of its head.
@@ -19,17 +19,31 @@ impl Merger<'_> {
         // What differs from a tree of which all is known: that of the ref, or else of one that was merged.
         let known = outcome.old.unwrap_or(outcome.frontier[0]);
         let before = self.commit_tree(Some(known))?;
-        let mut conflicts = self.conflicts(known, before)?;
+        let old = Tree::new(&self.objects, before);
+        let after = old.with_root(tree);
+        let decided = || folded.into_iter().flat_map(|folded| &folded.decided);
+        for (key, _) in decided().filter(|(_, (_, decided))| decided.decision != Decision::Keep) {
+            outcome.merged += u64::from(old.get(key)? != after.get(key)?);
+        }
+        let is_in_conflict =
+            |key: &Key| -> Result<bool> { Ok(after.get(key)?.is_some_and(|document| document.conflict.is_some())) };
+        // Conflicts come from merge commits, and in a short history it is soon seen that there are none: then those that
+        // this merge has left are all.
+        let heads: Vec<CommitId> = outcome.frontier.iter().copied().chain(outcome.old).collect();
+        if !self.db.has_conflict_note() && !self.has_merges(&heads)? {
+            for (key, _) in decided() {
+                outcome.conflicts += u64::from(is_in_conflict(key)?);
+            }
+            outcome.new_conflicts = outcome.conflicts;
+            return Ok(());
+        }
+        let found = self.db.conflicts(before, None)?;
+        let mut conflicts: BTreeSet<Key> = found.into_iter().map(|(key, _)| key).collect();
         if outcome.old.is_none() {
             outcome.new_conflicts = conflicts.len() as u64;
         }
-        let is_merged = |key: &Key| {
-            let decided = folded.and_then(|folded| folded.decided.get(key));
-            decided.is_some_and(|(_, decided)| decided.decision != Decision::Keep)
-        };
-        for change in Tree::new(&self.objects, before).diff(&Tree::new(&self.objects, tree), None)? {
+        for change in old.diff(&after, None)? {
             let change = change?;
-            outcome.merged += u64::from(is_merged(&change.key));
             if change.new.is_some_and(|document| document.conflict.is_some()) {
                 outcome.new_conflicts += u64::from(conflicts.insert(change.key));
             } else {
@@ -40,18 +54,10 @@ impl Merger<'_> {
         Ok(())
     }
 
-    /// The documents in conflict of a commit.
-    fn conflicts(&mut self, commit: CommitId, tree: TreeId) -> Result<BTreeSet<Key>> {
-        // Conflicts come from merge commits, and in a short history it is soon seen that there are none.
-        if !self.db.has_conflict_note() && !self.has_merges(commit)? {
-            return Ok(BTreeSet::new());
-        }
-        Ok(self.db.conflicts(tree, None)?.into_iter().map(|(key, _)| key).collect())
-    }
-
-    /// Whether there may be merge commits in the history of a commit.
-    fn has_merges(&mut self, commit: CommitId) -> Result<bool> {
-        let (mut todo, mut seen) = (vec![commit], HashSet::from([commit]));
+    /// Whether there may be merge commits in the history of some commits.
+    fn has_merges(&self, commits: &[CommitId]) -> Result<bool> {
+        let mut seen: HashSet<CommitId> = commits.iter().copied().collect();
+        let mut todo: Vec<CommitId> = seen.iter().copied().collect();
         while let Some(id) = todo.pop() {
             let commit = self.db.store().commit(id)?;
             if seen.len() > COMMITS || is_merge_commit(&commit) {
