@@ -94,6 +94,11 @@ impl<'a, O: Objects + ?Sized> Tree<'a, O> {
         }
     }
 
+    /// The document of a folder itself, where this is a folder's tree and no root.
+    pub(crate) fn own_document(&self) -> Result<Option<Document>> {
+        Ok(Folder::load(self.objects, self.root)?.document)
+    }
+
     /// The tree of the folder at a key (of the root for `None`), whether or not a document is there.
     pub fn folder(&self, key: Option<&Key>) -> Result<Option<TreeId>> {
         let mut at = self.root;

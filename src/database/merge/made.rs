@@ -1,6 +1,7 @@
 //! Who wrote a version that a merge meets: whoever introduced it in the history of one of the heads. What a rule has made
 //! in an earlier step of the same merge is in none of them; it counts as written with the latest of what it was made from.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::decide::{Version, versions};
@@ -8,13 +9,22 @@ use crate::database::Database;
 use crate::database::error::Result;
 use crate::database::origins::Origin;
 use crate::merge::Dispute;
-use crate::object::CommitId;
+use crate::object::{CommitId, Objects, TreeId};
 use crate::tree::Key;
+
+/// So few heads are all asked; of more, only those that have one of the versions in question.
+const FEW: usize = 4;
 
 /// What rules have made in the steps of one merge so far: of each document, each result with what it was made from.
 #[derive(Debug, Default)]
 pub(super) struct Made {
     from: HashMap<Key, BTreeMap<Version, BTreeSet<Version>>>,
+    /// The tree of each head that was merged, in their order.
+    trees: Vec<TreeId>,
+    /// The folder of a document in the heads, as far as that was asked for.
+    folders: HashMap<Key, Vec<Option<TreeId>>>,
+    /// The versions of the documents of such folders.
+    versions: HashMap<Option<TreeId>, BTreeSet<Version>>,
 }
 
 /// The origins of the versions of some documents.
@@ -32,7 +42,7 @@ impl Made {
 
     /// The origins of all versions of some disputes, as seen from the heads.
     pub(super) fn origins<'d>(
-        &self,
+        &mut self,
         db: &Database,
         heads: &[CommitId],
         disputes: impl Iterator<Item = &'d Dispute>,
@@ -50,7 +60,7 @@ impl Made {
         }
         asked.sort_unstable();
         asked.dedup();
-        let found = db.origins(heads, &asked)?;
+        let found = db.origins(&self.having(db, heads, &asked)?, &asked)?;
         let found: HashMap<(Key, Version), Origin> =
             asked.into_iter().zip(found).filter_map(|(one, origin)| Some((one, origin?))).collect();
         let mut known: HashMap<Key, BTreeMap<Version, Origin>> = HashMap::new();
@@ -65,6 +75,33 @@ impl Made {
         Ok(Origins { known })
     }
 
+    /// Those of the heads that have one of some versions.
+    fn having(&mut self, db: &Database, heads: &[CommitId], asked: &[(Key, Version)]) -> Result<Vec<CommitId>> {
+        if heads.len() <= FEW {
+            return Ok(heads.to_vec());
+        }
+        for head in &heads[self.trees.len().min(heads.len())..] {
+            self.trees.push(db.store().commit(*head)?.tree);
+        }
+        let mut having = BTreeSet::new();
+        for (key, version) in asked {
+            let folders = self.folders.entry(key.clone()).or_default();
+            for tree in &self.trees[folders.len().min(heads.len())..heads.len()] {
+                folders.push(db.tree(*tree).folder(Some(key))?);
+            }
+            for (head, folder) in folders.iter().enumerate() {
+                let versions = match self.versions.entry(*folder) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(read_versions(db, *folder)?),
+                };
+                if versions.contains(version) {
+                    having.insert(head);
+                }
+            }
+        }
+        Ok(having.into_iter().map(|head| heads[head]).collect())
+    }
+
     /// A version with all that it was made from, directly or not.
     fn sources(&self, key: &Key, version: Version) -> BTreeSet<Version> {
         let mut all = BTreeSet::new();
@@ -75,6 +112,17 @@ impl Made {
             }
         }
         all
+    }
+}
+
+/// The versions of the document of a folder; where there is none, it was deleted, if it ever was.
+fn read_versions(db: &Database, folder: Option<TreeId>) -> Result<BTreeSet<Version>> {
+    let Some(document) = folder.map(|folder| db.tree(folder).own_document()).transpose()?.flatten() else {
+        return Ok([None].into());
+    };
+    match document.conflict {
+        Some(conflict) => Ok(versions(&db.tree(TreeId::EMPTY).conflict(conflict)?).collect()),
+        None => Ok([Some(document.blob)].into()),
     }
 }
 
