@@ -19,8 +19,8 @@ pub(super) const STACK: usize = 256 << 20;
 /// Everything that a script does is counted in steps, by its size where it has one: so neither time nor memory can get out
 /// of hand, and most sizes need no limits of their own.
 pub(super) mod rhai {
-    /// The largest script, in bytes.
-    pub(in crate::script) const SOURCE: usize = 64 << 10;
+    /// The largest script, in bytes: the engine counts lines and positions in 16 bits.
+    pub(in crate::script) const SOURCE: usize = u16::MAX as usize;
     /// The largest version, in bytes.
     pub(in crate::script) const CONTENT: usize = 256 << 10;
     /// The most steps of one run: expressions, statements, and the work inside of functions and copies by its size.

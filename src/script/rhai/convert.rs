@@ -47,26 +47,44 @@ fn from_json(value: Value) -> Result<Dynamic, &'static str> {
     })
 }
 
-/// A value as JSON; the error says what is in it that JSON does not have.
-pub(super) fn to_json(value: &Dynamic) -> Result<Value, &'static str> {
-    to_json_at(value, 0)
+/// A value as JSON, of which a text of `room` bytes is all that is wanted; the error says what is in it that JSON does not
+/// have. The room is looked at on the way: a string that is in a value a thousand times is in memory but once.
+pub(super) fn to_json(value: &Dynamic, mut room: usize) -> Result<Value, &'static str> {
+    to_json_at(value, 0, &mut room)
 }
 
-fn to_json_at(value: &Dynamic, depth: usize) -> Result<Value, &'static str> {
+/// Takes what something is written in at least.
+fn take(room: &mut usize, bytes: usize) -> Result<(), &'static str> {
+    *room = room.checked_sub(bytes).ok_or("more text than there may be")?;
+    Ok(())
+}
+
+fn to_json_at(value: &Dynamic, depth: usize, room: &mut usize) -> Result<Value, &'static str> {
+    take(room, 1)?;
     if depth == json::MAX_DEPTH && (value.is_array() || value.is_map()) {
         return Err("a nesting that is too deep");
     }
     if let Some(values) = value.read_lock::<Array>() {
-        return values.iter().map(|value| to_json_at(value, depth + 1)).collect::<Result<_, _>>().map(Value::Array);
+        return values
+            .iter()
+            .map(|value| to_json_at(value, depth + 1, room))
+            .collect::<Result<_, _>>()
+            .map(Value::Array);
     }
     if let Some(map) = value.read_lock::<Map>() {
-        let member = |(name, value): (&_, &_)| Ok((ToString::to_string(name), to_json_at(value, depth + 1)?));
-        return map.iter().map(member).collect::<Result<_, _>>().map(Value::Object);
+        let mut members = Vec::new();
+        for (name, value) in map.iter() {
+            take(room, name.len() + 3)?;
+            members.push((name.to_string(), to_json_at(value, depth + 1, room)?));
+        }
+        return Ok(Value::Object(members));
     }
     if let Some(text) = value.read_lock::<ImmutableString>() {
+        take(room, text.len() + 1)?;
         return Ok(Value::String(text.to_string()));
     }
     if let Some(num) = value.read_lock::<Num>() {
+        take(room, num.0.text().len() - 1)?;
         return Ok(Value::Number(Number::clone(&num.0)));
     }
     if let Ok(int) = value.as_int() {
@@ -116,7 +134,7 @@ mod tests {
             prop_assume!(!matches!(value, Value::Null));
             let text = json::write(&value);
             let given = to_script(Some(text.as_bytes())).unwrap();
-            prop_assert_eq!(json::write(&to_json(&given).unwrap()), text);
+            prop_assert_eq!(json::write(&to_json(&given, text.len()).unwrap()), text);
         }
     }
 }

@@ -224,10 +224,8 @@ impl Finder<'_> {
 
     /// The engine makes a float of an integer that is too large.
     fn look_at_float(&mut self, position: Position) {
-        let (Some(line), Some(column)) = (position.line(), position.position()) else { return };
-        let text = self.lines.get(line - 1).map_or("", |line| line);
-        let mut rest = text.chars().skip(column - 1).skip_while(|char| matches!(char, '-' | '+' | ' '));
-        let end = rest.find(|char| !char.is_ascii_digit() && *char != '_');
+        let number = self.rest_of_line(position).trim_start_matches(['-', '+', ' ']);
+        let end = number.chars().find(|char| !char.is_ascii_digit() && *char != '_');
         if !matches!(end, Some('.' | 'e' | 'E')) {
             self.wrong.get_or_insert(format!("an integer does not fit into 64 bits ({position})"));
         }
@@ -244,9 +242,35 @@ impl Finder<'_> {
 
     fn mark(&mut self, value: &Expr) {
         let start = value.start_position();
-        if let (Some(line), Some(column)) = (start.line(), start.position()) {
-            self.marks.insert((line, column));
+        let begins = match root(value) {
+            Expr::Variable(its, ..) => its.1.as_str(),
+            Expr::InterpolatedString(..) => "`",
+            Expr::CharConstant(..) => "'",
+            // A part of what has just been made, and was counted then.
+            _ => return,
+        };
+        match (start.line(), start.position()) {
+            (Some(line), Some(column)) if self.rest_of_line(start).starts_with(begins) => {
+                self.marks.insert((line, column));
+            }
+            // A mark at a wrong place would change what the script says.
+            _ => _ = self.wrong.get_or_insert(format!("the script cannot be followed ({start})")),
         }
+    }
+
+    /// The source's line from here on.
+    fn rest_of_line(&self, position: Position) -> &str {
+        let line = position.line().and_then(|line| self.lines.get(line - 1));
+        let start = |line: &str| line.char_indices().nth(position.position()?.checked_sub(1)?).map(|(at, _)| at);
+        line.and_then(|line| line.get(start(line)?..)).unwrap_or("")
+    }
+}
+
+/// The expression that a chain starts with.
+fn root(value: &Expr) -> &Expr {
+    match value {
+        Expr::Dot(its, ..) | Expr::Index(its, ..) => root(&its.lhs),
+        other => other,
     }
 }
 
@@ -282,7 +306,8 @@ mod tests {
             ("a.x.get(b).c", " +a.x.get( +b).c"),
             ("a.push(b)", "a.push( +b)"),
             ("f(a, b.c)", "f( +a,  +b.c)"),
-            ("f(a).b", " +f( +a).b"),
+            ("f(a).b", "f( +a).b"),
+            ("(a + b)[0]", "( +a +  +b)[0]"),
             ("a + b * -a", " +a +  +b * - +a"),
             ("!(a == b) && a in b", "!( +a ==  +b) &&  +a in  +b"),
             ("[a, #{x: b}]", "[ +a, #{x:  +b}]"),

@@ -86,7 +86,7 @@ impl Rhai {
         if self.takes_sides {
             arguments.push(job.sides.as_ref().map_or(Dynamic::UNIT, sides));
         }
-        // The statements outside of functions are none: `check` has seen to that.
+        // There are no statements outside of functions.
         let options = CallFnOptions::new().eval_ast(false).rewind_scope(true);
         let called =
             self.engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), &self.script, "merge", arguments);
@@ -154,8 +154,8 @@ fn verdict(result: &Dynamic, job: &Job) -> Result<Verdict, String> {
     if let Some(text) = result.read_lock::<::rhai::ImmutableString>().filter(|_| !makes_json) {
         return Ok(Verdict::Merged(text.as_bytes().to_vec()));
     }
-    let value =
-        convert::to_json(result).map_err(|what| format!("the result holds {what}, which JSON does not have"))?;
+    let value = convert::to_json(result, limits::CONTENT);
+    let value = value.map_err(|what| format!("the result has {what} in it"))?;
     let mut content = crate::json::write(&value);
     if job.versions().all(|version| version.ends_with(b"\n")) {
         content.push('\n');
@@ -178,3 +178,6 @@ fn cut(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

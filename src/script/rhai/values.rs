@@ -97,7 +97,8 @@ pub(super) fn text(value: &Dynamic) -> Result<ImmutableString, String> {
     if value.is_unit() {
         return Ok(ImmutableString::new());
     }
-    let value = convert::to_json(value).map_err(|kind| format!("{kind} has no text"))?;
+    let value = convert::to_json(value, limits::rhai::STRING);
+    let value = value.map_err(|what| format!("a value with {what} in it has no text"))?;
     let text = json::write(&value);
     if text.len() > limits::rhai::STRING {
         return Err("the text of a value is too long".to_owned());
