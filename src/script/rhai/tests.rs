@@ -121,5 +121,5 @@ fn marking_changes_nothing_of_what_a_script_says() {
         (compiled, results) = (compiled + 1, results + u32::from(expected.is_some()));
     }
     // A generator whose scripts say nothing would test nothing.
-    assert!(compiled > 1_000 && results > 100, "{compiled} compiled, {results} of them with a result");
+    assert!(compiled > 1_000 && results > 50, "{compiled} compiled, {results} of them with a result");
 }
