@@ -60,8 +60,9 @@ mod tree;
 pub use database::{
     Answer, Changeset, Choice, CommitInfo, Condition, Config, ConfigError, Counterexample, Database, Decided, Error,
     Flaw, Found, FsckProgress, FsckReport, FsckStage, GcOutcome, GcRequest, History, HistoryEntry, HistoryOptions,
-    InConflict, Lost, MAX_DOCUMENT, MergeOutcome, NdjsonLine, NdjsonReader, Origin, Outcome, Problem, Repair,
-    RuleReport, RuleTest, Series, Severity, Status, Version, WrongMerge, discover, init, is_merge_commit,
+    InConflict, Lost, MAX_DOCUMENT, MergeOutcome, NdjsonLine, NdjsonReader, Origin, Outcome, Place, Problem, Repair,
+    RuleReport, RuleTest, Series, Severity, SimulateOptions, Simulation, SimulationEvent, SimulationFailure,
+    SimulationFinding, SimulationStage, Status, Version, WrongMerge, discover, init, is_merge_commit,
 };
 pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,

@@ -21,6 +21,7 @@ mod ndjson;
 mod origins;
 mod revision;
 mod rule_test;
+mod simulate;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,10 @@ pub use merge::{Decided, MergeOutcome, WrongMerge, is_merge_commit};
 pub use ndjson::{NdjsonLine, NdjsonReader};
 pub use origins::Origin;
 pub use rule_test::{Answer, Counterexample, Flaw, RuleReport, RuleTest};
+pub use simulate::{
+    Event as SimulationEvent, Finding as SimulationFinding, Place, SimulateOptions, Simulation, SimulationFailure,
+    SimulationStage,
+};
 pub use status::Status;
 pub use versions::{Choice, InConflict, Version};
 

@@ -15,11 +15,15 @@ pub(super) trait Engine {
 
 /// The scripts that were loaded, by their numbers.
 #[derive(Default)]
-pub(super) struct Engines(Vec<Box<dyn Engine>>);
+pub(super) struct Engines(Vec<(Script, Box<dyn Engine>)>);
 
 impl Engines {
-    /// Takes in a script. One that does not compile becomes an engine whose every verdict is the reason.
+    /// Takes in a script; one that is there already keeps its number, for many merges in a row load the same ones. One
+    /// that does not compile becomes an engine whose every verdict is the reason.
     pub(super) fn load(&mut self, script: &Script) -> Loaded {
+        if let Some(number) = self.0.iter().position(|(known, _)| known == script) {
+            return Loaded { script: number, takes_sides: self.0[number].1.takes_sides() };
+        }
         let compiled = match script.dialect {
             _ if script.source.len() > CONTENT => Err(format!("the script has more than {CONTENT} bytes")),
             Dialect::Rhai1 => rhai::compile(&script.source),
@@ -27,13 +31,13 @@ impl Engines {
         };
         let engine = compiled.unwrap_or_else(|reason| Box::new(Broken(reason)));
         let loaded = Loaded { script: self.0.len(), takes_sides: engine.takes_sides() };
-        self.0.push(engine);
+        self.0.push((script.clone(), engine));
         loaded
     }
 
     /// Runs one job; nothing is answered when its script was never loaded.
     pub(super) fn run(&mut self, job: &Job, print: &mut dyn FnMut(&str)) -> Option<Verdict> {
-        let engine = self.0.get_mut(job.script)?;
+        let (_, engine) = self.0.get_mut(job.script)?;
         if [&job.base, &job.left, &job.right].into_iter().flatten().any(|content| content.len() > CONTENT) {
             return Some(Verdict::Conflict(format!("a version has more than {CONTENT} bytes, too many for a script")));
         }

@@ -46,3 +46,27 @@ pub(super) mod rhai {
     /// What it costs to reach into a string by an index, in steps: the engine looks for it from an end.
     pub(in crate::script) const REACH: u64 = 64;
 }
+
+/// Those of `wasm/1`. They keep any job far below a second and 100 MB; all are counted, none is timed.
+pub(super) mod wasm {
+    /// The largest module, in bytes.
+    pub(in crate::script) const SOURCE: usize = 256 << 10;
+    /// The largest version, in bytes, read or returned.
+    pub(in crate::script) const CONTENT: usize = 1 << 20;
+    /// What one job may use, from the start function on. Most instructions cost one.
+    pub(in crate::script) const FUEL: u64 = 10_000_000;
+    /// What a call costs: the callee's locals are cleared at its start, which costs no fuel of its own.
+    pub(in crate::script) const CALL_COST: u8 = 8;
+    /// The most memory that a script has, in bytes.
+    pub(in crate::script) const MEMORY: usize = 16 << 20;
+    /// The most elements of its table.
+    pub(in crate::script) const TABLE: usize = 10_000;
+    /// The most calls within calls.
+    pub(in crate::script) const CALLS: usize = 1_000;
+    /// What the calls may hold together, in bytes: eight for each parameter, local and operand.
+    pub(in crate::script) const STACK: usize = 1 << 20;
+    /// The most locals of a function, parameters aside.
+    pub(in crate::script) const LOCALS: u32 = 1_000;
+    /// The longest reason for a conflict, in bytes.
+    pub(in crate::script) const REASON: usize = 1_000;
+}

@@ -31,8 +31,8 @@ impl<W: Write + Send, R: Read> Remote<W, R> {
         frame::write(&mut self.requests, &frame::load(script))?;
         self.requests.flush()?;
         match answer(&mut self.answers)? {
-            Answer::Loaded(loaded) if loaded.script == self.loaded => {
-                self.loaded += 1;
+            Answer::Loaded(loaded) if loaded.script <= self.loaded => {
+                self.loaded = self.loaded.max(loaded.script + 1);
                 Ok(loaded)
             }
             _ => Err(unexpected()),

@@ -4,7 +4,8 @@
 //! with `$ ` is a command, lines with `> ` right behind it go on with it, and what follows up to the next command is
 //! all that it prints, stdout and stderr as they come. `…` stands for any text within a line, and a line that is only
 //! `…` for any lines. The sessions of a page are run in their order by one bash in one new directory; blocks of other
-//! kinds (`console`, `text`) are only shown. `docs/tour.md` holds in the same way what `docs/tour.sh` prints.
+//! kinds (`console`, `text`) are only shown. The built scripts of `tests/fixtures/scripts` that a page names are in its
+//! directory. `docs/tour.md` holds in the same way what `docs/tour.sh` prints.
 //!
 //! ISODB_UPDATE_DOCS=1 writes what was printed into the pages in place of comparing.
 
@@ -117,7 +118,15 @@ fn output_matches(mut shown: &[String], printed: &[String]) -> bool {
 fn check_page(path: &Path) {
     let page = read(path);
     let shown = sessions(&page);
-    let outputs = run_sessions(&Sandbox::new(), &shown);
+    let sandbox = Sandbox::new();
+    for entry in std::fs::read_dir(project().join("tests/fixtures/scripts")).unwrap() {
+        let built = entry.unwrap().path();
+        let name = built.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with(".wasm") && page.contains(&name) {
+            sandbox.write(&name, std::fs::read(&built).unwrap());
+        }
+    }
+    let outputs = run_sessions(&sandbox, &shown);
     assert_eq!(outputs.len(), shown.len());
     let mut lines: Vec<String> = page.lines().map(str::to_owned).collect();
     let mut wrong = String::new();
@@ -164,6 +173,12 @@ fn the_guide_is_true() {
         assert!(!sessions(&read(&page)).is_empty(), "{} shows no command", page.display());
         check_page(&page);
     }
+}
+
+#[test]
+fn the_guide_shows_the_script_that_was_built() {
+    let source = read(&project().join("tests/fixtures/scripts/readings.ts"));
+    assert!(read(&project().join("docs/guide/scripts.md")).contains(&format!("```ts\n{source}```\n")));
 }
 
 #[test]

@@ -51,6 +51,13 @@ impl Context {
         })
     }
 
+    /// A number for what is to be random, another each time.
+    pub(crate) fn seed(&self) -> u64 {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Short enough to be typed again.
+        u64::from(clock.subsec_nanos()) % 1_000_000
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         self.global.quiet
     }

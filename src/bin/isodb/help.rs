@@ -10,7 +10,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 8] = [
     ("Documents", &["put", "get", "rm", "ls", "apply", "import", "export"]),
     ("History", &["log", "show", "diff", "head", "restore", "status"]),
     ("Names", &["ref"]),
-    ("Merging", &["merge", "conflicts", "resolve", "rule"]),
+    ("Merging", &["merge", "conflicts", "resolve", "rule", "simulate"]),
     ("Trust", &["verify"]),
     ("Objects", &["cat-object", "hash-object", "ls-tree", "rev-parse", "count-objects"]),
     ("Upkeep", &["gc", "fsck", "completions"]),

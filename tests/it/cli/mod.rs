@@ -34,6 +34,7 @@ mod rm;
 mod rule;
 mod scripts;
 mod show;
+mod simulate;
 mod status;
 mod verify;
 

@@ -2,12 +2,17 @@
 
 use crate::support::Sandbox;
 
-/// Two sides that changed one document, under a script.
+/// Two sides that changed one document, under a script in Rhai.
 fn two_sides(script: &str) -> Sandbox {
+    two_sides_under("_isodb/merge/stock.rhai", script.as_bytes())
+}
+
+/// Two sides that changed one document, under a script of this key.
+fn two_sides_under(key: &str, script: &[u8]) -> Sandbox {
     let sandbox = Sandbox::with_database();
-    let rules = r#"[{"keys":"stock/*","use":"script","script":"_isodb/merge/stock.rhai"}]"#;
+    let rules = format!(r#"[{{"keys":"stock/*","use":"script","script":"{key}"}}]"#);
     sandbox.isodb_with_input(["put", "_isodb/merge/rules"], rules).ok();
-    sandbox.isodb_with_input(["put", "_isodb/merge/stock.rhai"], script).ok();
+    sandbox.isodb_with_input(["put", key], script).ok();
     sandbox.isodb_with_input(["put", "stock/hay"], "{\"stock\":10}\n").ok();
     sandbox.isodb(["ref", "set", "barn", "HEAD"]).ok();
     for (name, stock) in [("main", 12), ("barn", 7)] {
@@ -46,6 +51,43 @@ fn a_script_that_wants_too_much_leaves_the_conflict() {
     let merged = sandbox.isodb(["merge", "barn"]).status(1);
     assert!(!merged.stderr().contains("seen"));
     assert_eq!(sandbox.isodb(["conflicts"]).status(1).text(), "stock/hay\n");
+}
+
+/// A module whose `merge` has this body.
+fn module(merge: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module (memory (export "memory") 1) (global $at (mut i32) (i32.const 0))
+             (func (export "alloc") (param i32) (result i32)
+               (global.get $at) (global.set $at (i32.add (global.get $at) (local.get 0))))
+             (func $deeper (call $deeper))
+             (func (export "merge") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i64) {merge}))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn a_compiled_script_decides() {
+    let base = "(i64.or (i64.shl (i64.extend_i32_u (local.get 2)) (i64.const 32)) (i64.extend_i32_u (local.get 3)))";
+    let sandbox = two_sides_under("_isodb/merge/stock.wasm", &module(base));
+    sandbox.isodb(["merge", "barn"]).ok();
+    assert_eq!(sandbox.isodb(["get", "stock/hay"]).ok().text(), "{\"stock\":10}\n");
+    sandbox.check_with_git();
+}
+
+#[test]
+fn a_compiled_script_that_wants_too_much_leaves_the_conflict() {
+    for (script, why) in [
+        (module("(loop br 0) (i64.const 0)"), "took more than 10000000 steps"),
+        (module("(call $deeper) (i64.const 0)"), "calls went deeper"),
+        (module("(loop (drop (memory.grow (i32.const 1))) br 0) (i64.const 0)"), "took more than 10000000 steps"),
+        (b"\0asm garbage".to_vec(), "the module is not valid"),
+    ] {
+        let sandbox = two_sides_under("_isodb/merge/stock.wasm", &script);
+        sandbox.isodb(["merge", "barn"]).status(1);
+        assert_eq!(sandbox.isodb(["conflicts"]).status(1).text(), "stock/hay\n");
+        let told = sandbox.isodb(["rule", "test", "stock/hay", "--count", "1"]).status(1).text();
+        assert!(told.contains(why), "{told}");
+    }
 }
 
 #[test]

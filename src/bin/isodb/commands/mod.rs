@@ -27,6 +27,7 @@ pub(crate) mod rev_parse;
 pub(crate) mod rm;
 pub(crate) mod rule;
 pub(crate) mod show;
+pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod verify;
 
@@ -84,6 +85,7 @@ commands! {
     "conflicts" Conflicts(conflicts),
     "resolve" Resolve(resolve),
     "rule" Rule(rule),
+    "simulate" Simulate(simulate),
     "verify" Verify(verify),
     "cat-object" CatObject(cat_object),
     "hash-object" HashObject(hash_object),
