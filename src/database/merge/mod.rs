@@ -85,8 +85,8 @@ impl Database {
         Ok(merger.merge(&frontier)?.decided.into_values().collect())
     }
 
-    /// The authored commits that a node knows the last of which it holds these heads: merge commits are replaced by their
-    /// parents, ancestors of others are left out. In ascending order of id.
+    /// The frontier of some heads: the authored commits that none of the others descends from, where merge commits stand for
+    /// their parents. In ascending order of id.
     ///
     /// # Errors
     /// [`Error::DamagedMerge`] for a commit that says it is a merge commit and cannot be one.
@@ -218,15 +218,11 @@ impl Merger<'_> {
         if frontier.is_empty() {
             return Err(Error::Invalid("there is nothing to merge".into()));
         }
-        let stands = match old {
-            Some(old) if frontier.len() > 1 => self.frontier(&[old])? == frontier,
-            _ => false,
-        };
-        let (head, made) = match (&frontier[..], old) {
-            ([single], _) => (*single, None),
-            (_, Some(old)) if stands => (old, None),
-            _ => {
-                let known = old.map(|old| self.known(old)).transpose()?.flatten();
+        let known = old.map(|old| self.known(old, heads)).transpose()?.flatten();
+        let (head, made) = match (&frontier[..], old, known) {
+            ([single], ..) => (*single, None),
+            (_, Some(old), Some(known)) if known.frontier == frontier => (old, None),
+            (.., known) => {
                 let extended = known.map(|known| self.extend(&known, &frontier)).transpose()?.flatten();
                 let folded = extended.map_or_else(|| self.merge(&frontier), Ok)?;
                 let commit = self.commit(&frontier, &folded)?;
@@ -241,12 +237,18 @@ impl Merger<'_> {
         Ok(Worked { outcome, made })
     }
 
-    /// What is known of the merge that a ref is at, if it is at one. What a ref leads to here is believed:
-    /// [`Database::check_merge`] tells whether it is right.
-    fn known(&mut self, head: CommitId) -> Result<Option<Known>> {
+    /// What is known of the merge that a ref is at, if it is at one. What a ref leads to here is believed, as long as none
+    /// of the other heads is another merge commit of the same: [`Database::check_merge`] tells whether it is right.
+    fn known(&mut self, head: CommitId, others: &[CommitId]) -> Result<Option<Known>> {
         let commit = self.db.store().commit(head)?;
         if !is_merge_commit(&commit) || !commit.parents.is_sorted_by(|a, b| a < b) {
             return Ok(None);
+        }
+        for other in others.iter().filter(|other| **other != head) {
+            let other = self.db.store().commit(*other)?;
+            if is_merge_commit(&other) && other.parents == commit.parents {
+                return Ok(None);
+            }
         }
         let Some(in_force) = frontier::in_force(&commit) else { return Ok(None) };
         Ok(Some(Known { frontier: commit.parents.into(), tree: commit.tree, in_force }))

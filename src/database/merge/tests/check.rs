@@ -87,6 +87,20 @@ fn whatever_is_changed_is_found() {
 }
 
 #[test]
+fn a_forged_merge_gives_way_to_a_right_one() {
+    let (_, db) = database();
+    let (head, _) = history(&db);
+    let forged = forge(&db, head, |commit| commit.tree = TreeId::EMPTY);
+    let name = RefName::from_user("main").unwrap();
+    db.set_ref(&name, Some(forged.0), Expect::Absent, &ident(1), "forged").unwrap();
+    let merge = |heads: &[CommitId]| db.merge(&name, Expect::Any, heads, false, &mut NoScripts, &ident(1)).unwrap();
+    let parents = db.store().commit(head).unwrap().parents;
+    assert_eq!(merge(&parents).head, forged, "what the ref is at is believed");
+    assert_eq!(merge(&[head]).head, head);
+    assert_eq!(merge(&[forged]).head, head, "and comes not back");
+}
+
+#[test]
 fn a_merge_by_rules_that_nobody_can_read_is_wrong() {
     let (_, db) = database();
     let start = author(&db, "o", &[], &put("_isodb/merge/rules", "[]"), 1);

@@ -61,7 +61,7 @@ fn extend(db: &Database, frontier: &Frontier, without: &[usize]) -> bool {
     let expected = Merger::new(db, &mut whole).unwrap().merge(frontier).unwrap();
     let known = merged(db, &some).head;
     let mut merger = Merger::new(db, &mut part).unwrap();
-    let Some(known) = merger.known(known).unwrap() else { return false };
+    let Some(known) = merger.known(known, &[]).unwrap() else { return false };
     let Some(found) = merger.extend(&known, frontier).unwrap() else { return false };
     assert_eq!((found.tree, found.in_force), (expected.tree, expected.in_force));
     let all = Merger::new(db, &mut again).unwrap().merge(frontier).unwrap().decided;
