@@ -85,6 +85,16 @@ pub enum RulesError {
 }
 
 impl Rules {
+    /// The key of the folder that holds the rules and the scripts that they name.
+    pub fn folder() -> Key {
+        SCRIPTS.trim_end_matches('/').parse().expect("it is a key")
+    }
+
+    /// The key of the document of rules.
+    pub fn key() -> Key {
+        format!("{SCRIPTS}rules").parse().expect("it is a key")
+    }
+
     /// No rules at all: what holds where there is no document of rules.
     pub fn none() -> Rules {
         Rules::default()

@@ -78,6 +78,18 @@ pub(crate) struct OnArgs {
     pub(crate) on: Vec<String>,
 }
 
+/// What a command takes that makes one commit and prints no more than that.
+#[derive(Args, Debug)]
+pub(crate) struct OneCommitArgs {
+    #[command(flatten)]
+    pub(crate) commit: CommitArgs,
+    #[command(flatten)]
+    pub(crate) on: OnArgs,
+    /// Print a JSON object: {"commit","new"}, `new` telling whether there was a change
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Args, Debug, Clone, Copy)]
 pub(crate) struct SyncArgs {
     /// Do not wait for the disk: faster, but a power cut may lose what was written

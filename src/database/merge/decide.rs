@@ -80,7 +80,7 @@ impl<'a> Decider<'a> {
             return Ok(rules.clone());
         }
         let root = in_force::root(objects, folder)?;
-        let rules = match Tree::new(objects, root).get(&in_force::rules_key())? {
+        let rules = match Tree::new(objects, root).get(&Rules::key())? {
             // What is too long to be merged is too long for the reader of rules as well.
             Some(document) => match (Reader { db: self.db, objects }).read(document.blob)? {
                 Ok(text) => Rules::parse(&text)?,

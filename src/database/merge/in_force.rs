@@ -8,22 +8,9 @@ use std::collections::HashMap;
 use super::frontier::{Base, Frontier, Step};
 use crate::database::error::Result;
 use crate::database::lineage::Lineage;
-use crate::merge::three_way;
+use crate::merge::{Rules, three_way};
 use crate::object::{CommitId, Entry, Kind, Mode, Objects, TreeId, encode_tree};
-use crate::tree::{Edit, Edits, Key, Range, Tree};
-
-/// The folder of the documents that say how to merge.
-const FOLDER: [&str; 2] = ["_isodb", "merge"];
-
-/// The key of that folder.
-fn folder_key() -> Key {
-    FOLDER.join("/").parse().expect("it is a key")
-}
-
-/// The key of the document of rules.
-pub(in crate::database) fn rules_key() -> Key {
-    format!("{}/rules", FOLDER.join("/")).parse().expect("it is a key")
-}
+use crate::tree::{Edit, Edits, Range, Tree};
 
 /// What was worked out so far.
 #[derive(Debug, Default)]
@@ -62,7 +49,7 @@ impl InForce {
                     merged = three_way(objects, base, merged, next)?.finish(objects, &[])?;
                     merged = settled(objects, merged, base)?;
                 }
-                Tree::new(objects, merged).folder(Some(&folder_key()))?
+                Tree::new(objects, merged).folder(Some(&Rules::folder()))?
             }
         };
         self.folders.insert(frontier.clone(), folder);
@@ -86,20 +73,21 @@ impl InForce {
 /// The folder of a commit, as its tree has it.
 fn folder<O: Objects>(objects: &O, lineage: &mut Lineage<'_>, commit: CommitId) -> Result<Option<TreeId>> {
     let place = lineage.place(commit);
-    Ok(Tree::new(objects, lineage.tree(place)?).folder(Some(&folder_key()))?)
+    Ok(Tree::new(objects, lineage.tree(place)?).folder(Some(&Rules::folder()))?)
 }
 
 /// The folder in force where nothing is merged: that of a root tree, without conflicts.
 pub(super) fn of_tree<O: Objects + Sync>(objects: &O, tree: TreeId) -> Result<Option<TreeId>> {
-    let folder = Tree::new(objects, tree).folder(Some(&folder_key()))?;
+    let folder = Tree::new(objects, tree).folder(Some(&Rules::folder()))?;
     let root = root(objects, folder)?;
-    Ok(Tree::new(objects, settled(objects, root, root)?).folder(Some(&folder_key()))?)
+    Ok(Tree::new(objects, settled(objects, root, root)?).folder(Some(&Rules::folder()))?)
 }
 
 /// A root tree with nothing but the folder.
 pub(super) fn root<O: Objects>(objects: &O, folder: Option<TreeId>) -> Result<TreeId> {
     let Some(mut id) = folder else { return Ok(TreeId::EMPTY) };
-    for name in FOLDER.into_iter().rev() {
+    let names: Vec<String> = Rules::folder().names().map(str::to_owned).collect();
+    for name in names.into_iter().rev() {
         let mut entries = [Entry { mode: Mode::Tree, name: name.into(), id: id.0 }];
         id = TreeId(objects.put(Kind::Tree, &encode_tree(&mut entries))?);
     }

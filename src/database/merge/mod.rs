@@ -34,7 +34,6 @@ use incremental::Known;
 pub use check::WrongMerge;
 pub use decide::Decided;
 pub use frontier::is_merge_commit;
-pub(super) use in_force::rules_key;
 
 /// After so many merges of which each met another writer, the next one is made while writers wait.
 const ATTEMPTS: usize = 5;

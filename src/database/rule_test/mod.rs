@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::Database;
 use super::error::{Error, Result};
 use super::history::HistoryOptions;
-use super::merge::{is_merge_commit, rules_key};
+use super::merge::is_merge_commit;
 use crate::merge::{Method, Pattern, Rule, Rules};
 use crate::object::{CommitId, Kind, Objects, TreeId};
 use crate::script::{Dialect, Failure, Job, Loaded, Runner, Script, Verdict};
@@ -118,7 +118,7 @@ impl Database {
         runner: &mut dyn Runner,
     ) -> Result<Vec<RuleReport>> {
         let tree = self.tree_of(head)?;
-        let rules = match tree.get(&rules_key())? {
+        let rules = match tree.get(&Rules::key())? {
             Some(document) if test.script.is_none() => Rules::parse(&self.store().blob(document.blob)?)?,
             _ => Rules::none(),
         };

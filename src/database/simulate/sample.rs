@@ -13,12 +13,6 @@ const LARGEST: u64 = 64 << 10;
 /// Nothing larger, in bytes, is read as rules or run as a script, so it is left out as well.
 const LARGEST_SETTING: u64 = 16 << 20;
 
-/// Where the rules and scripts lie.
-const SETTINGS: &str = "_isodb/merge";
-
-/// Where the rules are.
-const RULES: &str = "_isodb/merge/rules";
-
 /// Where documents about the database lie.
 const OWN: &str = "_isodb";
 
@@ -55,8 +49,8 @@ pub(super) enum Kept {
 /// [`Error::Invalid`] when there is no document, and the errors of rules that cannot be read.
 pub(super) fn start(db: &Database, tree: TreeId, count: usize, seed: u64) -> Result<Start> {
     let tree = db.tree(tree);
-    let (own, below): (Key, Key) = (fixed(OWN), fixed(SETTINGS));
-    let rules = match tree.get(&fixed(RULES))? {
+    let (own, below): (Key, Key) = (fixed(OWN), Rules::folder());
+    let rules = match tree.get(&Rules::key())? {
         Some(document) => Rules::parse(&db.store.blob(document.blob)?)?,
         None => Rules::none(),
     };

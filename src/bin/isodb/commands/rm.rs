@@ -3,7 +3,7 @@
 use anyhow::Result;
 use isodb::{Changeset, Condition};
 
-use crate::args::{CommitArgs, OnArgs};
+use crate::args::OneCommitArgs;
 use crate::complete;
 use crate::context::Context;
 use crate::error::Failure;
@@ -24,12 +24,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     recursive: bool,
     #[command(flatten)]
-    commit: CommitArgs,
-    #[command(flatten)]
-    on: OnArgs,
-    /// Print a JSON object: {"commit","new"}, `new` telling whether there was a change
-    #[arg(long)]
-    json: bool,
+    write: OneCommitArgs,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
@@ -45,11 +40,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
             changes.remove(key);
         }
     }
-    let db = context.database_to_write(args.commit.sync)?;
+    let db = context.database_to_write(args.write.commit.sync)?;
     let message = match args.keys.as_slice() {
         [key] => format!("rm {}", quoted(key)),
         keys => format!("rm {} and {} more", quoted(&keys[0]), keys.len() - 1),
     };
-    let outcome = super::commit(context, &db, &args.commit, Some(&args.on), &changes, message)?;
-    super::print_outcome(context, outcome, args.json)
+    let outcome = super::commit(context, &db, &args.write.commit, Some(&args.write.on), &changes, message)?;
+    super::print_outcome(context, outcome, args.write.json)
 }

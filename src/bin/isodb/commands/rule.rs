@@ -13,15 +13,12 @@ use isodb::{
 };
 use serde_json::value::RawValue;
 
-use crate::args::{CommitArgs, ListArgs, OnArgs, SyncArgs};
+use crate::args::{ListArgs, OneCommitArgs};
 use crate::complete;
 use crate::context::Context;
 use crate::error::{Failure, say};
 use crate::input::{Input, unreadable};
 use crate::output::{Output, quoted};
-
-/// Where the rules are.
-const RULES: &str = "_isodb/merge/rules";
 
 /// So often the rules are edited anew that somebody else has changed meanwhile.
 const ATTEMPTS: usize = 20;
@@ -114,12 +111,7 @@ struct AddArgs {
     #[arg(long, value_name = "N", value_parser = crate::args::number)]
     before: Option<usize>,
     #[command(flatten)]
-    commit: CommitArgs,
-    #[command(flatten)]
-    on: OnArgs,
-    /// Print a JSON object: {"commit","new"}, `new` telling whether there was a change
-    #[arg(long)]
-    json: bool,
+    write: OneCommitArgs,
 }
 
 #[derive(clap::Args)]
@@ -128,12 +120,7 @@ struct RemoveArgs {
     #[arg(value_name = "N|PATTERN")]
     rule: String,
     #[command(flatten)]
-    commit: CommitArgs,
-    #[command(flatten)]
-    on: OnArgs,
-    /// Print a JSON object: {"commit","new"}, `new` telling whether there was a change
-    #[arg(long)]
-    json: bool,
+    write: OneCommitArgs,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
@@ -145,13 +132,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     }
 }
 
-fn rules_key() -> Key {
-    RULES.parse().expect("it is a key")
-}
-
 /// The document of rules in a tree, and its content.
 fn document(db: &Database, tree: TreeId) -> Result<Option<(Document, Vec<u8>)>> {
-    let document = db.tree(tree).get(&rules_key())?;
+    let document = db.tree(tree).get(&Rules::key())?;
     Ok(document.map(|document| db.store().blob(document.blob).map(|text| (document, text))).transpose()?)
 }
 
@@ -161,7 +144,7 @@ fn list(context: &Context, args: ListRules) -> Result<()> {
     let mut out = Output::records(context, args.list);
     if let Some((document, text)) = found {
         if document.conflict.is_some() && !context.is_quiet() {
-            say(&format!("warning: {RULES} is in conflict: merges use what it was before"));
+            say(&format!("warning: {} is in conflict: merges use what it was before", Rules::key()));
         }
         for (at, rule) in Rules::parse(&text)?.iter().enumerate() {
             if args.list.json {
@@ -198,8 +181,8 @@ fn add(context: &Context, args: AddArgs) -> Result<()> {
     let script = script(context, &args)?;
     let rule = rule(&args, script.as_ref().map(|(key, _)| key))?;
     let message = format!("rule add {} {}", quoted(&args.pattern), args.kind);
-    let edit = Edit { commit: &args.commit, on: &args.on, message };
-    edit.run(context, args.json, |db, found, changes| {
+    let edit = Edit { write: &args.write, message };
+    edit.run(context, |db, found, changes| {
         match &script {
             Some((key, Some(source))) => changes.put(key.clone(), BlobId(db.store().put(Kind::Blob, source)?)),
             // A rule without its script would leave every document in conflict.
@@ -221,7 +204,7 @@ fn script(context: &Context, args: &AddArgs) -> Result<Option<(Key, Option<Vec<u
 /// A script in a file, and the key that it has by the file's name.
 fn read_script(context: &Context, file: &Path) -> Result<(Key, Vec<u8>)> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let key = super::key(&format!("_isodb/merge/{name}"))?;
+    let key = super::key(&format!("{}/{name}", Rules::folder()))?;
     let input = Input::open(context, Some(file))?;
     let mut source = Vec::new();
     input
@@ -258,8 +241,8 @@ fn rule(args: &AddArgs, script: Option<&Key>) -> Result<Value> {
 }
 
 fn remove(context: &Context, args: RemoveArgs) -> Result<()> {
-    let edit = Edit { commit: &args.commit, on: &args.on, message: format!("rule remove {}", quoted(&args.rule)) };
-    edit.run(context, args.json, |_, found, _| {
+    let edit = Edit { write: &args.write, message: format!("rule remove {}", quoted(&args.rule)) };
+    edit.run(context, |_, found, _| {
         let found = found.ok_or_else(|| Failure::no_such("there are no merge rules"))?;
         Rules::document_without(found, number(&Rules::parse(found)?, &args.rule)?).map_err(|error| match error {
             RulesError::NoRule { .. } => {
@@ -290,8 +273,7 @@ fn number(rules: &Rules, text: &str) -> Result<usize> {
 
 /// A change of the document of rules, as one commit.
 struct Edit<'a> {
-    commit: &'a CommitArgs,
-    on: &'a OnArgs,
+    write: &'a OneCommitArgs,
     message: String,
 }
 
@@ -300,11 +282,10 @@ impl Edit<'_> {
     fn run(
         self,
         context: &Context,
-        json: bool,
         change: impl Fn(&Database, Option<&[u8]>, &mut Changeset) -> Result<Vec<u8>>,
     ) -> Result<()> {
-        let db = context.database_to_write(SyncArgs { ..self.commit.sync })?;
-        let key = rules_key();
+        let db = context.database_to_write(self.write.commit.sync)?;
+        let key = Rules::key();
         for attempt in 1.. {
             let found = document(&db, self.tree(context, &db)?)?;
             let mut changes = Changeset::new();
@@ -312,10 +293,11 @@ impl Edit<'_> {
             let holds = found.map_or(Condition::Absent, |(document, _)| Condition::Holds(document.blob));
             changes.require(key.clone(), holds);
             changes.put(key.clone(), BlobId(db.store().put(Kind::Blob, &text)?));
-            match super::commit(context, &db, self.commit, Some(self.on), &changes, self.message.clone()) {
+            match super::commit(context, &db, &self.write.commit, Some(&self.write.on), &changes, self.message.clone())
+            {
                 // Somebody else changed the rules: theirs are changed then.
                 Err(error) if is_unexpected(&error, &key) && attempt < ATTEMPTS => {}
-                outcome => return super::print_outcome(context, outcome?, json),
+                outcome => return super::print_outcome(context, outcome?, self.write.json),
             }
         }
         unreachable!("the attempts end with an answer")
@@ -323,8 +305,8 @@ impl Edit<'_> {
 
     /// The tree that the commit will be built on.
     fn tree(&self, context: &Context, db: &Database) -> Result<TreeId> {
-        let head = match &self.on.on[..] {
-            [] => db.refs().resolve(&context.target(self.commit)?)?.1.map(isodb::CommitId),
+        let head = match &self.write.on.on[..] {
+            [] => db.refs().resolve(&context.target(&self.write.commit)?)?.1.map(isodb::CommitId),
             on => context.parents(db, on)?.first().copied(),
         };
         Ok(db.tree_of(head)?.id())
