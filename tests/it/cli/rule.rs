@@ -194,3 +194,18 @@ fn what_is_wrong_with_a_script_is_shown() {
     // It drops all other members, which a version merged with itself shows.
     assert_eq!(found, ["not-idempotent"]);
 }
+
+#[test]
+fn a_rule_on_several_commits_joins_what_they_come_to() {
+    let sandbox = Sandbox::with_database();
+    sandbox.isodb(["rule", "add", "a", "keep"]).ok();
+    let base = sandbox.isodb(["head"]).ok().text();
+    let without = sandbox.isodb_with_input(["put", "--on", base.trim(), "k"], b"1").ok().text();
+    let with = sandbox.isodb(["rule", "add", "b", "text", "--on", base.trim()]).ok().text();
+    for (one, other) in [(&without, &with), (&with, &without)] {
+        let on = ["rule", "add", "c", "latest", "--on", one.trim(), "--on", other.trim()];
+        let joined = sandbox.isodb(on).ok().text();
+        let list = sandbox.isodb(["rule", "list", "--at", joined.trim()]).ok().text();
+        assert_eq!(list, "1 a keep\n2 b text\n3 c latest\n");
+    }
+}

@@ -307,7 +307,11 @@ impl Edit<'_> {
     fn tree(&self, context: &Context, db: &Database) -> Result<TreeId> {
         let head = match &self.write.on.on[..] {
             [] => db.refs().resolve(&context.target(&self.write.commit)?)?.1.map(isodb::CommitId),
-            on => context.parents(db, on)?.first().copied(),
+            on => match context.parents(db, on)?[..] {
+                [] => None,
+                [one] => Some(one),
+                ref several => Some(db.merge_of(several, &mut context.runner()?)?.head),
+            },
         };
         Ok(db.tree_of(head)?.id())
     }
