@@ -12,6 +12,7 @@
 //! | `tree` | keys and folders |
 //! | `merge` | three trees into one |
 //! | `script` | merge scripts |
+//! | `sign` | SSH signatures: keys, and who may sign |
 //! | `database` | commits, history, revisions: the one room that moves refs |
 //!
 //! ```
@@ -54,6 +55,7 @@ mod merge;
 mod object;
 mod refs;
 mod script;
+mod sign;
 mod store;
 mod tree;
 
@@ -83,6 +85,11 @@ pub use refs::{
 pub use script::{
     Dialect, Failure as ScriptFailure, InProcess, Job, Loaded, Print, Remote, Runner, Script, Side, Verdict,
     serve_scripts,
+};
+pub use sign::{
+    Agent, AgentKey, AllowedSigner, AllowedSigners, Certificate, HEADER as SIGNATURE_HEADER, Judgement,
+    NAMESPACE as SIGNATURE_NAMESPACE, PrivateKey, PublicKey, SignError, Signature, Signed, Signer,
+    split as split_signed,
 };
 pub use store::{
     ChangedEntry, GcOptions, GcProgress, GcReport, GcStage, IN_MEMORY_LIMIT, Reader, Received, Roots, STREAM_FROM,
