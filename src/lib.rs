@@ -38,6 +38,7 @@
 //!     committer: ann,
 //!     committer_time: 1_700_000_000,
 //!     message: "the first cow".into(),
+//!     signer: None,
 //! };
 //! // Durable when it returns; `Expect` makes it depend on where the head is.
 //! let outcome = db.commit(&RefName::head(), Expect::Absent, &changes, &info)?;
@@ -64,7 +65,8 @@ pub use database::{
     Flaw, Found, FsckProgress, FsckReport, FsckStage, GcOutcome, GcRequest, History, HistoryEntry, HistoryOptions,
     InConflict, Lost, MAX_DOCUMENT, MergeOutcome, NdjsonLine, NdjsonReader, Origin, Outcome, Place, Problem, Repair,
     RuleReport, RuleTest, Series, Severity, SimulateOptions, Simulation, SimulationEvent, SimulationFailure,
-    SimulationFinding, SimulationStage, Status, Version, WrongMerge, discover, init, is_merge_commit,
+    SimulationFinding, SimulationStage, Status, TagInfo, Version, WrongMerge, discover, init, is_merge_commit,
+    signer_problems, signers_key,
 };
 pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,

@@ -4,6 +4,7 @@ use crate::object::{BlobId, Objects};
 use crate::tree::{Document, Edit, Edits, Key, Tree};
 
 use super::error::{Error, Result};
+use super::signers;
 
 /// What a key must hold before a commit for the commit to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Condition {
 pub struct Changeset {
     edits: Edits,
     conditions: Vec<(Key, Condition)>,
+    /// What is stored last as the list of those who may sign.
+    signers: Option<BlobId>,
     /// A root tree to start from in place of the commit's.
     whole: Option<crate::object::TreeId>,
 }
@@ -42,7 +45,11 @@ impl Changeset {
 
     /// Stores a document. Of several changes of one key the last counts.
     pub fn put(&mut self, key: Key, document: impl Into<Document>) {
-        self.edits.push(&key, Edit::Put(document.into()));
+        let document = document.into();
+        if signers::is_list(&key) {
+            self.signers = Some(document.blob);
+        }
+        self.edits.push(&key, Edit::Put(document));
     }
 
     /// Removes a document if it is there.
@@ -58,6 +65,11 @@ impl Changeset {
     /// Makes the commit depend on what a key holds before it.
     pub fn require(&mut self, key: Key, condition: Condition) {
         self.conditions.push((key, condition));
+    }
+
+    /// The list of those who may sign that is stored, if that is one of the changes.
+    pub(super) fn signers(&self) -> Option<BlobId> {
+        self.signers
     }
 
     /// How many changes there are.

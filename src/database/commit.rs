@@ -1,13 +1,16 @@
 //! Making commits: on a ref, where another writer may be first, or on given parents, without touching any ref.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Database;
 use super::changeset::Changeset;
 use super::error::{Error, Result};
+use super::signers;
 use crate::object::{Commit, CommitId, Ident, Kind, Objects, Person, TreeId};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue, WriteLock};
 use crate::script::Runner;
+use crate::sign::{self, Signer};
 
 /// Who makes a commit, when and why. Times are in seconds since 1970.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct CommitInfo {
     pub committer_time: i64,
     /// The message. A final newline is added where there is none.
     pub message: String,
+    /// Who signs the commit, if anybody: as git does, over all of it but the signature. Other writers wait meanwhile.
+    pub signer: Option<Arc<dyn Signer>>,
 }
 
 /// What came of a changeset.
@@ -187,12 +192,15 @@ impl Database {
         let own = commits.first().map_or(TreeId::EMPTY, |commit| commit.tree);
         let base = self.tree(merged.unwrap_or(own));
         let tree = changes.apply(&base)?.id();
+        if let Some(list) = changes.signers() {
+            signers::check(&self.store, list)?;
+        }
         if parents.len() <= 1 && tree == base.id() {
             return Ok(None);
         }
         let latest = commits.iter().map(|commit| commit.committer.seconds()).max();
         let committer_time = latest.map_or(info.committer_time, |latest| latest.max(info.committer_time));
-        let commit = Commit {
+        let mut commit = Commit {
             tree,
             parents: parents.to_vec(),
             author: info.author.at(info.author_time)?,
@@ -200,6 +208,10 @@ impl Database {
             headers: Vec::new(),
             message: message(&info.message)?,
         };
+        if let Some(signer) = &info.signer {
+            let signature = signer.sign(sign::NAMESPACE, &commit.encode())?;
+            commit.headers.push((sign::HEADER.to_owned(), signature.armor().into_bytes()));
+        }
         let parent = parents.first().map(|parent| parent.0);
         Ok(Some(CommitId(self.store.put_after(Kind::Commit, &commit.encode(), parent)?)))
     }
@@ -210,9 +222,10 @@ fn subject(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 
-fn message(text: &str) -> Result<Vec<u8>> {
+/// A message as commits and tags store it.
+pub(super) fn message(text: &str) -> Result<Vec<u8>> {
     if text.contains('\0') {
-        return Err(Error::Invalid("a commit's message cannot hold a NUL character".into()));
+        return Err(Error::Invalid("a message cannot hold a NUL character".into()));
     }
     let mut message = text.to_owned();
     if !message.is_empty() && !message.ends_with('\n') {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::object::{BlobId, CommitId, Id, Kind};
 use crate::refs::RefName;
 use crate::tree::{Key, KeyError};
-use crate::{merge, object, refs, script, tree};
+use crate::{merge, object, refs, script, sign, tree};
 
 use super::config::ConfigError;
 
@@ -128,6 +128,17 @@ pub enum Error {
     /// This machine failed to run a merge script, so nothing is known of what the script would say.
     #[error(transparent)]
     Script(#[from] script::Failure),
+    /// A commit or a tag could not be signed, or a key is none.
+    #[error(transparent)]
+    Sign(#[from] sign::SignError),
+    /// A line of the list of those who may sign would allow nothing.
+    #[error("line {line} of _isodb/trust/allowed_signers cannot be used: {reason}")]
+    Signers {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A text cannot be stored where it was meant to be.
     #[error("{0}")]
     Invalid(String),

@@ -21,8 +21,10 @@ mod ndjson;
 mod origins;
 mod revision;
 mod rule_test;
+mod signers;
 mod simulate;
 mod status;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -50,11 +52,13 @@ pub use merge::{Decided, MergeOutcome, WrongMerge, is_merge_commit};
 pub use ndjson::{NdjsonLine, NdjsonReader};
 pub use origins::Origin;
 pub use rule_test::{Answer, Counterexample, Flaw, RuleReport, RuleTest};
+pub use signers::{signer_problems, signers_key};
 pub use simulate::{
     Event as SimulationEvent, Finding as SimulationFinding, Place, SimulateOptions, Simulation, SimulationFailure,
     SimulationStage,
 };
 pub use status::Status;
+pub use tags::TagInfo;
 pub use versions::{Choice, InConflict, Version};
 
 use error::{Result, io_error};

@@ -41,7 +41,11 @@ impl Expect {
         }
     }
 
-    fn check(self, name: &RefName, found: Option<Id>) -> Result<()> {
+    /// Whether a ref that was found there may be changed.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when it may not.
+    pub(crate) fn check(self, name: &RefName, found: Option<Id>) -> Result<()> {
         let expected = self.id();
         if self == Expect::Any || found == expected {
             return Ok(());

@@ -47,6 +47,9 @@ pub enum SignError {
     /// An allowed signer cannot be written as a line.
     #[error("not an allowed signer: {0}")]
     Signer(String),
+    /// Another program was to sign, and did not.
+    #[error("{0}")]
+    Program(String),
     /// There is no agent, or it does not do what it should.
     #[error("ssh-agent: {0}")]
     Agent(String),

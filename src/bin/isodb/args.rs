@@ -66,7 +66,20 @@ pub(crate) struct CommitArgs {
     #[arg(long = "ref", value_name = "NAME", add = complete::refs())]
     pub(crate) reference: Option<String>,
     #[command(flatten)]
+    pub(crate) sign: SignArgs,
+    #[command(flatten)]
     pub(crate) sync: SyncArgs,
+}
+
+/// Whether what a command makes is signed.
+#[derive(Args, Debug, Clone, Copy)]
+pub(crate) struct SignArgs {
+    /// Sign it with the key that user.signingKey names [default: as the setting commit.sign says, of a tag tag.sign]
+    #[arg(long, overrides_with = "no_sign")]
+    pub(crate) sign: bool,
+    /// Do not sign it
+    #[arg(long, overrides_with = "sign")]
+    pub(crate) no_sign: bool,
 }
 
 /// Where a commit is built without moving a ref.

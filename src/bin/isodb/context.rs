@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use isodb::{CommitId, CommitInfo, Config, Database, Disk, Expect, Ident, OsDisk, Outcome, Person, RefName};
+use isodb::{CommitId, CommitInfo, Config, Database, Disk, Expect, Ident, OsDisk, Outcome, Person, RefName, Signer};
 
 use crate::args::{ColorChoice, CommitArgs, Global, SyncArgs};
 use crate::error::Failure;
@@ -20,24 +20,26 @@ use crate::time;
 pub(crate) struct Context {
     global: Global,
     /// The user's own configuration, once somebody has asked for a person: `apply --each` does so for every line.
-    user: OnceLock<Config>,
+    pub(crate) user: OnceLock<Config>,
+    /// Who signs, once it is known.
+    pub(crate) signer: OnceLock<Option<Arc<dyn Signer>>>,
     /// The upkeep that was started last.
     upkeep: RefCell<Option<Child>>,
 }
 
 /// A variable of the environment that is set and not empty.
-fn variable(name: &str) -> Result<Option<String>> {
+pub(crate) fn variable(name: &str) -> Result<Option<String>> {
     let text = raw_variable(name).map(OsString::into_string).transpose();
     Ok(text.map_err(|_| Failure::usage(format!("the variable {name} is not valid UTF-8")))?)
 }
 
-fn raw_variable(name: &str) -> Option<OsString> {
+pub(crate) fn raw_variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 impl Context {
     pub(crate) fn new(global: Global) -> Context {
-        Context { global, upkeep: RefCell::default(), user: OnceLock::new() }
+        Context { global, upkeep: RefCell::default(), user: OnceLock::new(), signer: OnceLock::new() }
     }
 
     /// Seconds since 1970; `SOURCE_DATE_EPOCH` where it is set.
@@ -110,6 +112,13 @@ impl Context {
         if db.config().get("core.fsync") == Some("none") { without_sync() } else { Ok(db) }
     }
 
+    /// Opens it to commit. Who signs is found first: nothing is read or written yet if that fails.
+    pub(crate) fn database_to_commit(&self, args: &CommitArgs) -> Result<Database> {
+        let db = self.database_to_write(args.sync)?;
+        self.signer(&db, args.sign, "commit.sign")?;
+        Ok(db)
+    }
+
     fn open(&self, disk: Arc<dyn Disk>) -> Result<Database> {
         let root = match self.given_database() {
             Some(dir) => {
@@ -164,53 +173,21 @@ impl Context {
         })
     }
 
-    /// The file of the user's own configuration.
-    pub(crate) fn user_config_path(&self) -> Option<PathBuf> {
-        let base = raw_variable("XDG_CONFIG_HOME").map(PathBuf::from);
-        let base = base.or_else(|| raw_variable("HOME").map(|home| Path::new(&home).join(".config")))?;
-        Some(base.join("isodb").join("config"))
-    }
-
-    /// The user's own configuration; empty where there is none.
-    pub(crate) fn user_config(&self) -> Result<Config> {
-        let Some(path) = self.user_config_path() else { return Ok(Config::default()) };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                Config::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())).into())
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
-            Err(error) => Err(Failure::system(format!("cannot read {}: {error}", path.display())).into()),
-        }
-    }
-
     /// A person and a time from the environment: isodb's variables, then git's, then the configuration.
     fn person(&self, db: &Database, role: &str) -> Result<(Person, i64)> {
         let from_environment = |what: &str| match variable(&format!("ISODB_{role}_{what}")) {
             Ok(None) => variable(&format!("GIT_{role}_{what}")),
             found => found,
         };
-        let setting = |name: &str| -> Result<Option<String>> {
-            if let Some(value) = db.config().get(name) {
-                return Ok(Some(value.to_owned()));
-            }
-            let user = match self.user.get() {
-                Some(user) => user,
-                None => {
-                    let user = self.user_config()?;
-                    self.user.get_or_init(|| user)
-                }
-            };
-            Ok(user.get(name).map(str::to_owned))
-        };
         let name = match from_environment("NAME")? {
             Some(name) => name,
-            None => setting("user.name")?.filter(|name| !name.is_empty()).unwrap_or_else(login_name),
+            None => self.setting(db, "user.name")?.filter(|name| !name.is_empty()).unwrap_or_else(login_name),
         };
         let email = match from_environment("EMAIL")? {
             Some(email) => email,
-            None => match setting("user.email")?.or(variable("EMAIL")?) {
+            None => match self.setting(db, "user.email")?.or(variable("EMAIL")?) {
                 Some(email) => email,
-                None => format!("{}@{}", login_name(), host_name()),
+                None => account(),
             },
         };
         let time = match from_environment("DATE")? {
@@ -245,7 +222,8 @@ impl Context {
             return Err(Failure::usage("a commit cannot be made before 1970").into());
         }
         let message = args.message.clone().unwrap_or(default_message);
-        Ok(CommitInfo { author, author_time, committer, committer_time, message })
+        let signer = self.signer(db, args.sign, "commit.sign")?;
+        Ok(CommitInfo { author, author_time, committer, committer_time, message, signer })
     }
 
     /// Who moves a ref.
@@ -288,6 +266,11 @@ impl Context {
             _ => on.iter().map(|revision| Ok(db.resolve_commit(revision)?)).collect(),
         }
     }
+}
+
+/// The user and the machine, as an e-mail address.
+pub(crate) fn account() -> String {
+    format!("{}@{}", login_name(), host_name())
 }
 
 fn login_name() -> String {

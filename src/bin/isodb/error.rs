@@ -2,7 +2,7 @@
 
 use std::io;
 
-use isodb::{Error, Key, ObjectError, RefError, TreeError};
+use isodb::{Error, Key, ObjectError, RefError, SignError, TreeError};
 
 use crate::context::Context;
 use crate::output::quoted;
@@ -50,6 +50,11 @@ impl Failure {
     /// The answer is no, and what about.
     pub(crate) fn no_such(message: impl Into<String>) -> Failure {
         Failure::new(Status::No, message)
+    }
+
+    /// Somebody else was first.
+    pub(crate) fn expectation(message: impl Into<String>) -> Failure {
+        Failure::new(Status::Expectation, message)
     }
 
     /// Damage was found and has been told of.
@@ -135,6 +140,9 @@ fn explain(context: &Context, error: &anyhow::Error) -> (Status, Option<String>)
     if let Some(error) = error.downcast_ref::<TreeError>() {
         return of_tree(error);
     }
+    if let Some(error) = error.downcast_ref::<SignError>() {
+        return of_signing(error);
+    }
     if error.is::<isodb::KeyError>() || error.is::<isodb::ConfigError>() || error.is::<isodb::RulesError>() {
         return (Status::Usage, None);
     }
@@ -169,6 +177,8 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
         }
         Error::DamagedMerge { .. } => (Status::Damaged, hint("`isodb fsck` tells what else is damaged")),
         Error::Rules(_) => (Status::Usage, hint("they are the document _isodb/merge/rules: `isodb get` shows it")),
+        Error::Sign(error) => of_signing(error),
+        Error::Signers { .. } => (Status::Usage, hint("`isodb trust add` writes lines that can be")),
         Error::Script(_) => (Status::System, hint("nothing has changed: try again, or on a machine with more memory")),
         Error::NotDurable { .. } => {
             (Status::System, hint("everybody sees the change all the same; look after the disk before you rely on it"))
@@ -193,6 +203,18 @@ fn of_tree(error: &TreeError) -> (Status, Option<String>) {
     match error {
         TreeError::Object(error) => of_object(error),
         _ => (Status::Damaged, Some("`isodb fsck` tells what else is damaged".into())),
+    }
+}
+
+fn of_signing(error: &SignError) -> (Status, Option<String>) {
+    match error {
+        SignError::Agent(_) => {
+            (Status::System, Some("`ssh-add -l` lists what the agent holds; --no-sign does without a signature".into()))
+        }
+        SignError::Program(_) => {
+            (Status::System, Some("nothing has changed; --no-sign does without a signature".into()))
+        }
+        _ => (Status::Usage, None),
     }
 }
 

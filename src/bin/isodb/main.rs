@@ -6,6 +6,7 @@ mod commands;
 mod complete;
 mod context;
 mod document;
+mod edit;
 mod error;
 mod graph;
 mod help;
@@ -15,6 +16,8 @@ mod parsing;
 mod people;
 mod progress;
 mod scripts;
+mod settings;
+mod signing;
 mod time;
 mod versions;
 
@@ -33,6 +36,9 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == scripts::WORKER) {
         // Nobody reads a message of it: how it ends says enough.
         return scripts::work().map_or(ExitCode::from(error::Status::System as u8), |()| ExitCode::SUCCESS);
+    }
+    if let Some(answered) = signing::answer() {
+        return answered.map_or(ExitCode::from(error::Status::System as u8), |()| ExitCode::SUCCESS);
     }
     let cli = match parse() {
         Ok(cli) => cli,

@@ -381,5 +381,6 @@ fn info(place: &str, time: i64) -> Result<CommitInfo> {
         committer: person,
         committer_time: time,
         message: "simulation".into(),
+        signer: None,
     })
 }

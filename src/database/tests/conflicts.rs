@@ -154,7 +154,7 @@ fn a_condition_holds_for_all_versions() {
     let document = |n: u16| db.tree(tree).get(&key(n)).unwrap().unwrap();
     let ann = crate::object::Person::new("Ann", "ann@farm").unwrap();
     let (author, committer, message) = (ann.clone(), ann, String::new());
-    let info = crate::CommitInfo { author, author_time: 1, committer, committer_time: 1, message };
+    let info = crate::CommitInfo { author, author_time: 1, committer, committer_time: 1, message, signer: None };
     let replace = |n: u16, expected: Document| {
         let mut changes = crate::Changeset::new();
         changes.require(key(n), crate::Condition::Is(expected));

@@ -29,6 +29,8 @@ const COMMANDS: &[&str] = &[
     "rule",
     "simulate",
     "verify",
+    "trust",
+    "tag",
     "cat-object",
     "hash-object",
     "ls-tree",
@@ -40,8 +42,11 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// The commands that have commands of their own.
-const NESTED: [(&str, &[&str]); 2] =
-    [("ref", &["set", "get", "list", "delete", "log"]), ("rule", &["list", "add", "remove", "test"])];
+const NESTED: [(&str, &[&str]); 3] = [
+    ("ref", &["set", "get", "list", "delete", "log"]),
+    ("rule", &["list", "add", "remove", "test"]),
+    ("trust", &["keygen", "list", "add", "remove", "pin"]),
+];
 
 /// Every command, those below others too, as words.
 fn all_commands() -> Vec<Vec<&'static str>> {
@@ -174,6 +179,12 @@ fn every_member_of_a_json_answer_is_documented() {
         "rule remove 1",
         "rule test --script swap.rhai",
         "simulate --rounds 2 --seed 1",
+        "tag v1 -m x",
+        "trust keygen new.key",
+        "trust add ann@farm new.key.pub",
+        "trust pin new.key.pub",
+        "trust list",
+        "trust remove ann@farm --force",
         "cat-object HEAD",
         "cat-object --all",
         "hash-object changes",

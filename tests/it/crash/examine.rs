@@ -60,6 +60,7 @@ pub(super) fn info(message: &str) -> CommitInfo {
         committer: person,
         committer_time: 1_700_000_000,
         message: message.to_owned(),
+        signer: None,
     }
 }
 

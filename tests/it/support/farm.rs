@@ -64,6 +64,6 @@ fn write(db: &Database, name: &str, time: i64, parents: &[CommitId], wrote: Wrot
     }
     let who = Person::new(name, &format!("{}@farm", name.to_lowercase())).unwrap();
     let (author, committer, message) = (who.clone(), who, format!("{name} wrote"));
-    let info = CommitInfo { author, author_time: time, committer, committer_time: time, message };
+    let info = CommitInfo { author, author_time: time, committer, committer_time: time, message, signer: None };
     db.commit_on(parents, &changes, &info, &mut InProcess::new().unwrap()).unwrap().head.unwrap()
 }

@@ -60,7 +60,7 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
-    let db = context.database_to_write(args.commit.sync)?;
+    let db = context.database_to_commit(&args.commit)?;
     let source = Input::open(context, args.file.as_deref())?.source;
     let mut lines = NdjsonReader::new(BufReader::with_capacity(BUFFER, source));
     let mut progress = Progress::new(context, "lines");

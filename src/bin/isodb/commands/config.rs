@@ -1,7 +1,5 @@
 //! `isodb config`: read and change settings.
 
-use std::io;
-
 use anyhow::Result;
 use isodb::{Config, ConfigError};
 use serde_json::json;
@@ -85,16 +83,5 @@ fn change(
     if !user {
         return Ok(context.database()?.configure(change)?);
     }
-    let Some(config) = change(&context.user_config()?)? else { return Ok(false) };
-    let path = context.user_config_path().ok_or_else(|| Failure::system("neither XDG_CONFIG_HOME nor HOME is set"))?;
-    let written = (|| -> io::Result<()> {
-        if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir)?;
-        }
-        let temporary = path.with_extension("new");
-        std::fs::write(&temporary, config.text())?;
-        std::fs::rename(&temporary, &path)
-    })();
-    written.map_err(|error| Failure::system(format!("cannot write {}: {error}", path.display())))?;
-    Ok(true)
+    context.change_user_config(change)
 }

@@ -84,7 +84,7 @@ fn delimiter(text: &str) -> Result<u8, String> {
 
 pub(crate) fn run(context: &Context, mut args: Args) -> Result<()> {
     let prefix = super::prefix(args.prefix.as_deref())?;
-    let db = context.database_to_write(args.commit.sync)?;
+    let db = context.database_to_commit(&args.commit)?;
     let rules = args.key.take().map(|template| Rules {
         template,
         slashes: args.key_slashes,

@@ -29,6 +29,8 @@ pub(crate) mod rule;
 pub(crate) mod show;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod tag;
+pub(crate) mod trust;
 pub(crate) mod verify;
 
 use anyhow::Result;
@@ -87,6 +89,8 @@ commands! {
     "rule" Rule(rule),
     "simulate" Simulate(simulate),
     "verify" Verify(verify),
+    "trust" Trust(trust),
+    "tag" Tag(tag),
     "cat-object" CatObject(cat_object),
     "hash-object" HashObject(hash_object),
     "ls-tree" LsTree(ls_tree),
@@ -138,7 +142,7 @@ fn place_at(db: &Database, at: Option<&str>) -> Result<(Option<CommitId>, TreeId
 }
 
 /// Makes the commit that a command's arguments ask for.
-fn commit(
+pub(crate) fn commit(
     context: &Context,
     db: &Database,
     args: &CommitArgs,
@@ -162,7 +166,7 @@ fn commit(
 }
 
 /// Prints where a ref is after a command: nothing when it has no commit and there was nothing to do.
-fn print_outcome(context: &Context, outcome: Outcome, as_json: bool) -> Result<()> {
+pub(crate) fn print_outcome(context: &Context, outcome: Outcome, as_json: bool) -> Result<()> {
     let mut out = Output::new(context);
     let commit = outcome.head.map(|id| id.to_string());
     if as_json {

@@ -43,7 +43,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let key = super::key(&args.key)?;
-    let db = context.database_to_write(args.commit.sync)?;
+    let db = context.database_to_commit(&args.commit)?;
     let mut changes = Changeset::new();
     if let Some(text) = &args.condition {
         changes.require(key.clone(), condition(&db, text)?);

@@ -117,7 +117,10 @@ enum After {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
-    let db = context.database_to_write(args.commit.sync)?;
+    let db = match args.dry_run {
+        true => context.database_to_write(args.commit.sync)?,
+        false => context.database_to_commit(&args.commit)?,
+    };
     let head = head(context, &db, &args)?;
     let resolutions = match (args.choice.rules, args.choice.of_many()) {
         (true, _) => by_rules(context, &db, head, &args.targets)?,

@@ -38,7 +38,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
-    let db = context.database_to_write(args.commit.sync)?;
+    let db = context.database_to_commit(&args.commit)?;
     let from = db.resolve_tree(&args.from)?;
     let old = db.tree(from);
     let mut changes = Changeset::new();

@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
             changes.remove(key);
         }
     }
-    let db = context.database_to_write(args.write.commit.sync)?;
+    let db = context.database_to_commit(&args.write.commit)?;
     let message = match args.keys.as_slice() {
         [key] => format!("rm {}", quoted(key)),
         keys => format!("rm {} and {} more", quoted(&keys[0]), keys.len() - 1),

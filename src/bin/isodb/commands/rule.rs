@@ -7,21 +7,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
-use isodb::{
-    BlobId, Changeset, Condition, Database, Document, Error, Key, Kind, MAX_CONTENT, Objects, Rule, Rules, RulesError,
-    TreeId, Value, write_json,
-};
+use isodb::{BlobId, Condition, Key, Kind, MAX_CONTENT, Objects, Rule, Rules, RulesError, Value, write_json};
 use serde_json::value::RawValue;
 
 use crate::args::{ListArgs, OneCommitArgs};
 use crate::complete;
 use crate::context::Context;
+use crate::edit::{self, DocumentEdit};
 use crate::error::{Failure, say};
 use crate::input::{Input, unreadable};
 use crate::output::{Output, quoted};
-
-/// So often the rules are edited anew that somebody else has changed meanwhile.
-const ATTEMPTS: usize = 20;
 
 /// List, add, remove and try merge rules
 ///
@@ -132,15 +127,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     }
 }
 
-/// The document of rules in a tree, and its content.
-fn document(db: &Database, tree: TreeId) -> Result<Option<(Document, Vec<u8>)>> {
-    let document = db.tree(tree).get(&Rules::key())?;
-    Ok(document.map(|document| db.store().blob(document.blob).map(|text| (document, text))).transpose()?)
-}
-
 fn list(context: &Context, args: ListRules) -> Result<()> {
     let db = context.database()?;
-    let found = document(&db, super::tree_at(&db, args.at.as_deref())?)?;
+    let found = edit::read(&db, super::tree_at(&db, args.at.as_deref())?, &Rules::key())?;
     let mut out = Output::records(context, args.list);
     if let Some((document, text)) = found {
         if document.conflict.is_some() && !context.is_quiet() {
@@ -181,7 +170,7 @@ fn add(context: &Context, args: AddArgs) -> Result<()> {
     let script = script(context, &args)?;
     let rule = rule(&args, script.as_ref().map(|(key, _)| key))?;
     let message = format!("rule add {} {}", quoted(&args.pattern), args.kind);
-    let edit = Edit { write: &args.write, message };
+    let edit = DocumentEdit { write: &args.write, key: Rules::key(), message };
     edit.run(context, |db, found, changes| {
         match &script {
             Some((key, Some(source))) => changes.put(key.clone(), BlobId(db.store().put(Kind::Blob, source)?)),
@@ -189,7 +178,7 @@ fn add(context: &Context, args: AddArgs) -> Result<()> {
             Some((key, None)) => changes.require(key.clone(), Condition::Exists),
             None => {}
         }
-        Ok(Rules::document_with(found, rule.clone(), args.before)?)
+        Ok(Rules::document_with(found.map(|(_, text)| text), rule.clone(), args.before)?)
     })
 }
 
@@ -241,9 +230,10 @@ fn rule(args: &AddArgs, script: Option<&Key>) -> Result<Value> {
 }
 
 fn remove(context: &Context, args: RemoveArgs) -> Result<()> {
-    let edit = Edit { write: &args.write, message: format!("rule remove {}", quoted(&args.rule)) };
+    let message = format!("rule remove {}", quoted(&args.rule));
+    let edit = DocumentEdit { write: &args.write, key: Rules::key(), message };
     edit.run(context, |_, found, _| {
-        let found = found.ok_or_else(|| Failure::no_such("there are no merge rules"))?;
+        let (_, found) = found.ok_or_else(|| Failure::no_such("there are no merge rules"))?;
         Rules::document_without(found, number(&Rules::parse(found)?, &args.rule)?).map_err(|error| match error {
             RulesError::NoRule { .. } => {
                 Failure::no_such(error.to_string()).hint("`isodb rule list` shows them").into()
@@ -269,54 +259,4 @@ fn number(rules: &Rules, text: &str) -> Result<usize> {
             .hint(format!("name one by its number: {numbers:?}"))
             .into()),
     }
-}
-
-/// A change of the document of rules, as one commit.
-struct Edit<'a> {
-    write: &'a OneCommitArgs,
-    message: String,
-}
-
-impl Edit<'_> {
-    /// Makes the change of what is there by then, and prints where the ref is.
-    fn run(
-        self,
-        context: &Context,
-        change: impl Fn(&Database, Option<&[u8]>, &mut Changeset) -> Result<Vec<u8>>,
-    ) -> Result<()> {
-        let db = context.database_to_write(self.write.commit.sync)?;
-        let key = Rules::key();
-        for attempt in 1.. {
-            let found = document(&db, self.tree(context, &db)?)?;
-            let mut changes = Changeset::new();
-            let text = change(&db, found.as_ref().map(|(_, text)| text.as_slice()), &mut changes)?;
-            let holds = found.map_or(Condition::Absent, |(document, _)| Condition::Holds(document.blob));
-            changes.require(key.clone(), holds);
-            changes.put(key.clone(), BlobId(db.store().put(Kind::Blob, &text)?));
-            match super::commit(context, &db, &self.write.commit, Some(&self.write.on), &changes, self.message.clone())
-            {
-                // Somebody else changed the rules: theirs are changed then.
-                Err(error) if is_unexpected(&error, &key) && attempt < ATTEMPTS => {}
-                outcome => return super::print_outcome(context, outcome?, self.write.json),
-            }
-        }
-        unreachable!("the attempts end with an answer")
-    }
-
-    /// The tree that the commit will be built on.
-    fn tree(&self, context: &Context, db: &Database) -> Result<TreeId> {
-        let head = match &self.write.on.on[..] {
-            [] => db.refs().resolve(&context.target(&self.write.commit)?)?.1.map(isodb::CommitId),
-            on => match context.parents(db, on)?[..] {
-                [] => None,
-                [one] => Some(one),
-                ref several => Some(db.merge_of(several, &mut context.runner()?)?.head),
-            },
-        };
-        Ok(db.tree_of(head)?.id())
-    }
-}
-
-fn is_unexpected(error: &anyhow::Error, rules: &Key) -> bool {
-    matches!(error.downcast_ref(), Some(Error::Unexpected { key, .. }) if key == rules)
 }

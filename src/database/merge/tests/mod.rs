@@ -61,6 +61,7 @@ fn author(db: &Database, name: &str, on: &[CommitId], puts: &[(String, Option<St
         committer: who,
         committer_time: time,
         message: name.to_owned(),
+        signer: None,
     };
     let tree = changes.apply(&db.tree_of(parents.first().copied()).unwrap()).unwrap().id();
     // One that changes nothing is a commit all the same.

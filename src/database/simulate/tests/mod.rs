@@ -111,6 +111,7 @@ impl Merge for Faulty {
             committer: person,
             committer_time: 0,
             message: "merge".into(),
+            signer: None,
         };
         let tree = db.store.commit(winner)?.tree;
         let changes = Changeset::whole_tree(tree);
