@@ -42,6 +42,12 @@ impl Agent {
         Ok(Agent { channel: Mutex::new(open(socket)?) })
     }
 
+    /// An agent at the other end of something else than a socket.
+    #[cfg(test)]
+    pub(super) fn scripted(channel: impl Read + Write + Send + 'static) -> Agent {
+        Agent { channel: Mutex::new(Box::new(channel)) }
+    }
+
     /// The keys that it holds and their comments; without those of kinds that are not known here.
     pub fn identities(&self) -> Result<Vec<(PublicKey, String)>, SignError> {
         let answer = self.ask(&[REQUEST_IDENTITIES])?;

@@ -6,10 +6,12 @@
 
 mod agent;
 mod allowed;
+mod armor;
 mod certificate;
 mod error;
 mod key;
 mod maths;
+mod openssh;
 mod private;
 mod split;
 mod sshsig;

@@ -46,8 +46,8 @@ pub fn split(kind: Kind, body: &[u8]) -> Option<Signed> {
     }
 }
 
-/// The bytes without the headers of signatures, and the values of those that are ours, one after the other: two are
-/// never one good signature.
+/// The bytes without the headers of signatures, and the values of those that are ours, one after the other, each line
+/// with its end: two headers, or lines that were added, are never one good signature.
 fn without_headers(body: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
     #[derive(PartialEq)]
     enum In {
@@ -82,11 +82,6 @@ fn without_headers(body: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
             In::Payload => payload.extend_from_slice(line),
         }
         rest = after;
-    }
-    if let Some(armor) = &mut armor
-        && armor.ends_with(b"\n")
-    {
-        armor.pop();
     }
     (payload, armor)
 }

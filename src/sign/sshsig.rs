@@ -1,19 +1,15 @@
 //! SSHSIG: OpenSSH's signatures of messages, and the armor that git stores them in.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256, Sha512};
 
 use super::wire::{Reader, put_string};
-use super::{PublicKey, SignError, maths};
+use super::{PublicKey, SignError, armor, maths};
 
-const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
-const END: &str = "\n-----END SSH SIGNATURE-----";
+/// What the armor calls it.
+const LABEL: &str = "SSH SIGNATURE";
+
 const MAGIC: &[u8] = b"SSHSIG";
 const VERSION: u32 = 1;
-
-/// How many characters ssh-keygen puts on a line.
-const WIDTH: usize = 70;
 
 /// The longest armor that is read, in bytes: what a certificate with a long list of names needs.
 const MAX_ARMOR: usize = 128 * 1024;
@@ -51,27 +47,22 @@ impl Signature {
             return Err(wrong("it is too long"));
         }
         let armor = armor.strip_suffix(b"\n").unwrap_or(armor);
-        if let Some(other) = armor.strip_prefix(b"-----BEGIN ").filter(|rest| !rest.starts_with(b"SSH SIGNATURE")) {
-            let pgp = other.starts_with(b"PGP ");
-            let kind = if pgp { "an OpenPGP signature" } else { "a signature that is not SSH's" };
+        let other = armor.strip_prefix(b"-----BEGIN ").filter(|rest| !rest.starts_with(LABEL.as_bytes()));
+        if let Some(other) = other {
+            let kind = match other.starts_with(b"PGP ") {
+                true => "an OpenPGP signature",
+                false => "a signature that is not SSH's",
+            };
             return Err(SignError::Unsupported(kind.into()));
         }
-        let lines = armor.strip_prefix(BEGIN.as_bytes()).and_then(|rest| rest.strip_suffix(END.as_bytes()));
-        let lines = lines.ok_or_else(|| wrong("it does not begin and end as one"))?;
-        Signature::from_blob(&STANDARD.decode(unfold(lines)?).map_err(|_| wrong("its base64 is damaged"))?)
+        Signature::from_blob(&armor::read(armor, LABEL).map_err(wrong)?)
     }
 
     /// The armor, without a line feed at its end.
     pub fn armor(&self) -> String {
-        let base64 = STANDARD.encode(self.to_blob());
-        let mut armor = String::from(BEGIN);
-        for (at, c) in base64.chars().enumerate() {
-            if at > 0 && at % WIDTH == 0 {
-                armor.push('\n');
-            }
-            armor.push(c);
-        }
-        armor + END
+        let mut armor = String::new();
+        armor::write(&mut armor, LABEL, &self.to_blob());
+        armor
     }
 
     fn from_blob(blob: &[u8]) -> Result<Signature, SignError> {
@@ -152,21 +143,6 @@ fn signed_data(namespace: &str, hash: Hash, message: &[u8]) -> Vec<u8> {
         Hash::Sha512 => put_string(&mut data, &Sha512::digest(message)),
     }
     data
-}
-
-/// Lines of one length into one, the last of which may be shorter.
-fn unfold(lines: &[u8]) -> Result<Vec<u8>, SignError> {
-    let width = lines.iter().position(|&byte| byte == b'\n').unwrap_or(lines.len());
-    let mut base64 = Vec::with_capacity(lines.len());
-    let mut is_last = false;
-    for line in lines.split(|&byte| byte == b'\n') {
-        if is_last || line.is_empty() || line.len() > width {
-            return Err(wrong("its lines are not of one length"));
-        }
-        is_last = line.len() < width;
-        base64.extend_from_slice(line);
-    }
-    Ok(base64)
 }
 
 fn wrong(reason: &str) -> SignError {

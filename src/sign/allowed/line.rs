@@ -53,7 +53,7 @@ impl Line {
             return Line::Problem(format!("the line has more than {MAX_LINE} bytes"));
         }
         let text = match std::str::from_utf8(line) {
-            Ok(text) if !text.contains('\0') => text.trim_matches(WHITE),
+            Ok(text) if !text.contains('\0') => text.trim_end_matches(WHITE).trim_start_matches(BLANK),
             _ if line.trim_ascii_start().starts_with(b"#") => return Line::Nothing,
             _ => return Line::Problem("the line is not text".into()),
         };

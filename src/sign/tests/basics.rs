@@ -40,7 +40,7 @@ fn a_commit_is_cut_where_git_cuts_it() {
     let body = format!("{HEAD}gpgsig old\n more\ngpgsig-sha256 a\n b\n \nnote x\n y\n\ngpgsig-sha256 c\n d");
     let signed = split(Kind::Commit, body.as_bytes()).unwrap();
     assert_eq!(String::from_utf8(signed.payload).unwrap(), format!("{HEAD}note x\n y\n\ngpgsig-sha256 c\n d"));
-    assert_eq!(signed.armor, b"a\nb\n");
+    assert_eq!(signed.armor, b"a\nb\n\n");
     for unsigned in ["", "gpgsig-sha2567 a\n", "gpgsig a\n gpgsig-sha256 b\n"] {
         assert_eq!(split(Kind::Commit, format!("{HEAD}{unsigned}\n").as_bytes()), None);
     }

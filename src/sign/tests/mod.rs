@@ -1,12 +1,24 @@
 //! Tests of the room, most of them against the real ssh-keygen and ssh-agent.
 
+mod agent;
 mod basics;
+mod flips;
 mod keygen;
+mod lists;
+mod security_keys;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::*;
+
+/// Says that a tool is missing and a test did not run; with `ISODB_TEST_REQUIRE_TOOLS=1` it fails.
+#[allow(clippy::print_stderr, reason = "a test that did not run must be seen")]
+pub(super) fn skipped(tool: &str) {
+    eprintln!("SKIPPED: {tool} is not installed");
+    let required = std::env::var_os("ISODB_TEST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
+    assert!(!required, "{tool} is not installed, and ISODB_TEST_REQUIRE_TOOLS is set");
+}
 
 /// A directory with keys that ssh-keygen made. It goes away with the value.
 pub(super) struct Keygen {
@@ -14,17 +26,15 @@ pub(super) struct Keygen {
 }
 
 impl Keygen {
-    /// `None` where there is no ssh-keygen, and it is said; with `ISODB_TEST_REQUIRE_TOOLS=1` it fails.
+    /// `None` where there is no ssh-keygen.
     pub(super) fn new() -> Option<Keygen> {
-        // There is no option that only tells the version; without a tool there is no process at all.
+        // No option only tells the version; but without the program there is no process at all.
         let found = Command::new("ssh-keygen").arg("-?").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if found.is_ok() {
-            return Some(Keygen { dir: tempfile::tempdir().unwrap() });
+        if found.is_err() {
+            skipped("ssh-keygen");
+            return None;
         }
-        eprintln!("SKIPPED: ssh-keygen is not installed");
-        let required = std::env::var_os("ISODB_TEST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
-        assert!(!required, "ssh-keygen is not installed, and ISODB_TEST_REQUIRE_TOOLS is set");
-        None
+        Some(Keygen { dir: tempfile::tempdir().unwrap() })
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -61,10 +71,27 @@ impl Keygen {
         said
     }
 
+    /// Whether ssh-keygen accepts a signature of this message by anybody's key.
+    pub(super) fn accepts(&self, signature: &Signature, message: &[u8]) -> bool {
+        self.write("sig", signature.armor());
+        self.write("allowed", format!("ann@farm {}\n", signature.public_key()));
+        self.run(&["-Y", "verify", "-n", "git", "-f", "allowed", "-I", "ann@farm", "-s", "sig"], message).0
+    }
+
+    /// Whether a list allows a signature of `hello`, by ssh-keygen's judgement.
+    pub(super) fn allows(&self, signature: &Signature, list: impl AsRef<[u8]>, identity: &str, time: i64) -> bool {
+        self.write("sig", signature.armor());
+        self.write("allowed", list);
+        let time = jiff::Timestamp::from_second(time).unwrap().strftime("%Y%m%d%H%M%SZ");
+        let time = format!("-Overify-time={time}");
+        self.run(&["-Y", "verify", "-n", "git", "-f", "allowed", "-I", identity, "-s", "sig", &time], b"hello").0
+    }
+
     /// Makes a key of a kind such as `ed25519` or `ecdsa-256`, with a passphrase that may be empty.
     pub(super) fn key(&self, kind: &str, passphrase: &str) -> PathBuf {
         let (kind, bits) = kind.split_once('-').unwrap_or((kind, ""));
         let name = format!("{kind}{bits}");
+        let _ = std::fs::remove_file(self.path(&name));
         let mut args = vec!["-q", "-a", "1", "-t", kind, "-N", passphrase, "-C", "a comment", "-f", &name];
         if !bits.is_empty() {
             args.extend(["-b", bits]);

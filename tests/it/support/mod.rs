@@ -140,7 +140,8 @@ impl Sandbox {
 /// `ISODB_TEST_REQUIRE_TOOLS=1` it fails.
 pub fn has_tool(name: &str) -> bool {
     let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let is_there = found.is_ok_and(|status| status.success());
+    // OpenSSH's programs have no such option: that they could be started at all is the answer.
+    let is_there = found.is_ok_and(|status| status.success() || name.starts_with("ssh-"));
     if !is_there {
         println!("SKIPPED: {name} is not installed");
         let required = std::env::var_os("ISODB_TEST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
