@@ -54,6 +54,9 @@ impl Changeset {
 
     /// Removes a document if it is there.
     pub fn remove(&mut self, key: Key) {
+        if signers::is_list(&key) {
+            self.signers = None;
+        }
         self.edits.push(&key, Edit::Remove);
     }
 

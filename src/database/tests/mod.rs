@@ -7,6 +7,7 @@ mod history;
 mod origins;
 mod repair;
 mod rule_test;
+mod signing;
 
 use std::path::Path;
 use std::sync::Arc;
