@@ -34,8 +34,12 @@ mod rm;
 mod rule;
 mod scripts;
 mod show;
+mod signers;
+mod signing;
 mod simulate;
 mod status;
+mod tag;
+mod trust;
 mod verify;
 
 use crate::support::Ran;

@@ -1,6 +1,7 @@
 //! A hermetic environment for spawned commands: a directory of its own, a fixed clock, no configuration of the user's.
 
 pub mod farm;
+pub mod keys;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

@@ -13,8 +13,10 @@ use crate::output::Output;
 ///
 /// The settings are those of the database, in git's file format; `--user` means your own, in
 /// $XDG_CONFIG_HOME/isodb/config, which count where the database has none. isodb reads user.name and user.email (who
-/// commits), core.fsync (`none`: never wait for the disk), core.unpackLimit (a write of more objects than this makes a
-/// pack, 100) and isodb.lockTimeout (seconds to wait for another writer, 60). With --json, a setting is {"name","value"}.
+/// commits), user.signingKey (a private key's file, or the public key of one that ssh-agent holds), commit.sign and tag.sign
+/// (whether to sign), core.fsync (`none`: never wait for the disk), core.unpackLimit (a write of more objects than this
+/// makes a pack, 100) and isodb.lockTimeout (seconds to wait for another writer, 60); of the database alone, trust.anchor
+/// (see `isodb trust pin`). With --json, a setting is {"name","value"}.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb config user.name 'Ann Field'
