@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Sandbox, run};
+use crate::support::{Sandbox, has_tool, run};
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -170,7 +170,12 @@ fn the_guide_is_true() {
     let pages = pages("docs/guide");
     assert!(pages.len() >= 3);
     for page in pages {
-        assert!(!sessions(&read(&page)).is_empty(), "{} shows no command", page.display());
+        let text = read(&page);
+        assert!(!sessions(&text).is_empty(), "{} shows no command", page.display());
+        // git verifies signatures with OpenSSH's help.
+        if text.contains("gpg.format=ssh") && !has_tool("ssh-keygen") {
+            continue;
+        }
         check_page(&page);
     }
 }

@@ -122,7 +122,7 @@ fn a_locked_key_asks_for_its_passphrase() {
     fails(&sandbox, &[("ISODB_PASSPHRASE_FILE", wrong.to_str().unwrap())], 2, "does not open the private key");
     fails(&sandbox, &[("ISODB_PASSPHRASE_FILE", "no/such/file")], 2, "cannot read no/such/file");
     let ran = sandbox.bash("echo 1 | setsid -w isodb put alone --sign");
-    refused(ran, 2, "there is no terminal to ask");
+    refused(ran, 2, "there is no terminal to ask for the passphrase");
 
     // On a terminal it is asked once, also for many commits, and not shown.
     let lines = "{\"key\":\"x\",\"value\":1}\n{\"key\":\"y\",\"value\":2}\n";
@@ -191,6 +191,27 @@ fn a_key_that_cannot_be_used() {
     let mut command = sandbox.isodb_command(["rm", "a", "--sign"]);
     command.env("PATH", &path);
     sentence(run(command, None).status(5), "cannot run ssh-keygen");
+}
+
+#[test]
+fn two_shells_sign_at_once() {
+    let sandbox = with_key();
+    let keys = sandbox.isodb(["trust", "keygen", "one"]).ok().line();
+    sandbox.isodb(["config", "commit.sign", "true"]).ok();
+    let script = "for shell in 1 2; do
+        for n in 1 2 3 4 5; do
+            echo $shell >f$shell; isodb put $shell/$n f$shell -q >>ids || echo failed
+            isodb -q trust add $shell$n@farm one.pub >>ids || echo failed
+        done &
+    done; wait";
+    assert_eq!(sandbox.bash(script).ok().text(), "");
+    let ids = std::fs::read_to_string(sandbox.path().join("ids")).unwrap();
+    assert_eq!(ids.lines().count(), 20);
+    assert!(ids.lines().all(|id| is_signed(&sandbox, id)));
+    // Nobody's line got lost.
+    let list = sandbox.isodb(["get", "_isodb/trust/allowed_signers"]).ok().text();
+    assert_eq!(list.matches(&keys).count(), 10);
+    sandbox.check_with_git();
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn ask(prompt: &str) -> Result<Passphrase> {
     });
     asked.map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted => Failure::usage("no passphrase was given").into(),
-        _ => Failure::usage("the key has a passphrase, and there is no terminal to ask for it")
+        _ => Failure::usage("there is no terminal to ask for the passphrase")
             .hint(format!(
                 "{FILE} can name a file whose first line it is, or give the key to ssh-agent: `ssh-add FILE`"
             ))

@@ -43,7 +43,7 @@ pub(super) struct AddArgs {
 #[derive(clap::Args)]
 pub(super) struct RemoveArgs {
     /// Who: the principals or the fingerprint as `trust list` shows them, or a public key or its file
-    #[arg(value_name = "PRINCIPAL|FINGERPRINT|KEY", required = true)]
+    #[arg(value_name = "PRINCIPAL|FINGERPRINT|KEY|FILE", required = true, value_hint = clap::ValueHint::FilePath)]
     who: Vec<String>,
     /// Revoke the keys: nothing that they sign counts any more, whatever it is built on
     #[arg(long)]
