@@ -4,6 +4,7 @@
 //! - `concurrency`: many processes at once
 //! - `crash`: power cuts, full disks, killed processes
 //! - `docs`: what the documents show is what the program does
+//! - `fuzz_seeds`: what is fuzzed, on its seeds
 //! - `scripts`: what merge scripts answer, bit by bit
 //! - `support`: a hermetic environment, with git beside it as the oracle
 //! - `tidy`: the house rules that a compiler does not check
@@ -14,6 +15,7 @@ mod cli;
 mod concurrency;
 mod crash;
 mod docs;
+mod fuzz_seeds;
 mod scripts;
 mod support;
 mod tidy;

@@ -314,7 +314,7 @@ impl fmt::Display for AllowedSigner {
         }
         write!(f, "{}", self.key)?;
         for clause in &self.keys {
-            match clause.contains([' ', '\t', '"', '\\']) {
+            match clause.contains([' ', '\t', '\r', '"', '\\']) {
                 true => write!(f, " keys=\"{}\"", clause.replace('\\', "\\\\").replace('"', "\\\""))?,
                 false => write!(f, " keys={clause}")?,
             }
