@@ -211,9 +211,7 @@ fn of_signing(error: &SignError) -> (Status, Option<String>) {
         SignError::Agent(_) => {
             (Status::System, Some("`ssh-add -l` lists what the agent holds; --no-sign does without a signature".into()))
         }
-        SignError::Program(_) => {
-            (Status::System, Some("nothing has changed; --no-sign does without a signature".into()))
-        }
+        SignError::Program(_) => (Status::System, Some("--no-sign does without a signature".into())),
         _ => (Status::Usage, None),
     }
 }

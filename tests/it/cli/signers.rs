@@ -127,21 +127,31 @@ fn a_locked_key_asks_for_its_passphrase() {
     // On a terminal it is asked once, also for many commits, and not shown.
     let lines = "{\"key\":\"x\",\"value\":1}\n{\"key\":\"y\",\"value\":2}\n";
     sandbox.write("lines", lines);
-    let typed = |typed: &str| {
-        let script = "isodb apply --each lines --sync-every 1 --sign; echo status $?";
-        // The question must have been asked before it is answered, or what is typed is thrown away.
-        let bash = format!(
-            "coproc script -qefc '{script}' /dev/null; read -r -d : -u ${{COPROC[0]}} asked; \
-             printf '{typed}' >&${{COPROC[1]}}; echo \"$asked\"; cat <&${{COPROC[0]}}"
-        );
-        sandbox.bash(&bash).ok().text()
-    };
-    let shown = typed("secrt\\177et\\r");
+    let apply = "apply --each lines --sync-every 1 --sign";
+    let shown = on_terminal(&sandbox, apply, &["secrt\\177et\\r"]);
     assert_eq!(shown.matches("Passphrase of").count(), 1, "{shown}");
     assert!(shown.contains("status 0") && !shown.contains("sec"), "{shown}");
     assert!(is_signed(&sandbox, "HEAD") && is_signed(&sandbox, "HEAD~1"));
-    let shown = typed("sec\\003");
+    let shown = on_terminal(&sandbox, apply, &["sec\\003"]);
     assert!(shown.contains("error: no passphrase was given") && shown.contains("status 2"), "{shown}");
+
+    // For a new key it is asked twice.
+    let shown = on_terminal(&sandbox, "trust keygen --passphrase new", &["a-b-c\\r", "a-b-d\\r"]);
+    assert!(shown.contains("error: the two passphrases differ") && shown.contains("status 2"), "{shown}");
+    let shown = on_terminal(&sandbox, "trust keygen --passphrase new", &["a-b-c\\r", "a-b-c\\r"]);
+    assert!(shown.contains("ssh-ed25519 AAAA") && shown.contains("status 0") && !shown.contains("a-b-c"), "{shown}");
+    sandbox.bash("ssh-keygen -y -P a-b-c -f new").ok();
+}
+
+/// Runs a command of isodb's on a terminal where somebody answers its questions; what the terminal shows.
+fn on_terminal(sandbox: &Sandbox, command: &str, answers: &[&str]) -> String {
+    let mut bash = format!("coproc script -qefc 'isodb {command}; echo status $?' /dev/null\n");
+    for answer in answers {
+        // A question must have been asked before it is answered, or what is typed is thrown away.
+        bash +=
+            &format!("read -r -d : -u ${{COPROC[0]}} asked; echo \"$asked:\"; printf '{answer}' >&${{COPROC[1]}}\n");
+    }
+    sandbox.bash(&(bash + "cat <&${COPROC[0]}")).ok().text()
 }
 
 #[test]

@@ -49,7 +49,6 @@ pub struct Agent {
 
 impl Agent {
     pub fn start(sandbox: &Sandbox) -> Agent {
-        // The name of a socket is short; a directory of tests need not be.
         let socket = sandbox.path().join("agent");
         let mut command = sandbox.command("ssh-agent");
         command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).stderr(Stdio::null());
