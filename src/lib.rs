@@ -91,7 +91,7 @@ pub use script::{
 pub use sign::{
     Agent, AgentKey, AllowedSigner, AllowedSigners, Certificate, HEADER as SIGNATURE_HEADER, Judgement,
     NAMESPACE as SIGNATURE_NAMESPACE, PrivateKey, PublicKey, SignError, Signature, Signed, Signer,
-    split as split_signed,
+    split as split_signed, verified as verified_signature,
 };
 pub use store::{
     ChangedEntry, GcOptions, GcProgress, GcReport, GcStage, IN_MEMORY_LIMIT, Reader, Received, Roots, STREAM_FROM,

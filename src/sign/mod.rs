@@ -28,7 +28,7 @@ pub use certificate::Certificate;
 pub use error::SignError;
 pub use key::PublicKey;
 pub use private::PrivateKey;
-pub use split::{Signed, split};
+pub use split::{Signed, split, verified};
 pub use sshsig::Signature;
 
 /// What a signature of git's says that it is for.

@@ -1,6 +1,6 @@
 //! What git signed, cut out of the stored bytes of a commit or a tag.
 
-use super::HEADER;
+use super::{HEADER, NAMESPACE, SignError, Signature};
 use crate::object::Kind;
 
 /// How signatures begin, of all kinds that git knows: the last such line of a tag is where its signature is.
@@ -44,6 +44,38 @@ pub fn split(kind: Kind, body: &[u8]) -> Option<Signed> {
         }
         Kind::Tree | Kind::Blob => None,
     }
+}
+
+/// The signature of an object's exact stored bytes, once it is verified; `None` where there is none. Whether its key may
+/// sign is not asked.
+///
+/// # Errors
+/// Also for a signature that git accepts, where it is not stored as git and isodb store it. A payload and a signature make
+/// one object only: else anybody could make a second commit of somebody's signed one, with another id, and what it
+/// does would count twice.
+pub fn verified(kind: Kind, body: &[u8]) -> Result<Option<Signature>, SignError> {
+    let Some(Signed { payload, armor }) = split(kind, body) else { return Ok(None) };
+    let signature = Signature::parse(&armor)?;
+    if join(kind, &payload, &signature) != body {
+        return Err(SignError::Malformed("it is not stored in the one way that is accepted".into()));
+    }
+    signature.verify(NAMESPACE, &payload)?;
+    Ok(Some(signature))
+}
+
+/// The object of what was signed and its signature, as git makes it: a commit's is its last header.
+fn join(kind: Kind, payload: &[u8], signature: &Signature) -> Vec<u8> {
+    let armor = signature.armor();
+    let mut body = payload.to_vec();
+    if kind == Kind::Commit {
+        let end = payload.windows(2).position(|two| two == b"\n\n").map_or(payload.len(), |at| at + 1);
+        let header = format!("{HEADER} {}\n", armor.replace('\n', "\n "));
+        body.splice(end..end, header.into_bytes());
+    } else {
+        body.extend_from_slice(armor.as_bytes());
+        body.push(b'\n');
+    }
+    body
 }
 
 /// The bytes without the headers of signatures, and the values of those that are ours, one after the other, each line

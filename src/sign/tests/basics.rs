@@ -48,6 +48,43 @@ fn a_commit_is_cut_where_git_cuts_it() {
 }
 
 #[test]
+fn a_signature_has_one_form() {
+    let message = "\nput\n";
+    let payload = format!("{HEAD}note x\n{message}");
+    let armor = ann().sign(NAMESPACE, payload.as_bytes()).unwrap().armor();
+    let commit = |before: &str, armor: &str, after: &str| {
+        let header = format!("{HEADER} {}\n", armor.replace('\n', "\n "));
+        verified(Kind::Commit, format!("{HEAD}{before}{header}{after}{message}").as_bytes())
+    };
+    assert_eq!(commit("note x\n", &armor, "").unwrap().unwrap().armor(), armor);
+    assert_eq!(verified(Kind::Commit, payload.as_bytes()), Ok(None));
+    // All of these have the same payload and the same signature.
+    let lines: Vec<&str> = armor.lines().collect();
+    let base64 = lines[1..lines.len() - 1].concat();
+    let wide = format!("{}\n{base64}\n{}", lines[0], lines[lines.len() - 1]);
+    assert_eq!(Signature::parse(wide.as_bytes()).unwrap().armor(), armor);
+    let others = [
+        commit("", &armor, "note x\n"),
+        commit("note x\ngpgsig other\n", &armor, ""),
+        commit("note x\n", &armor, "gpgsig other\n"),
+        commit("note x\n", &format!("{armor}\n"), ""),
+        commit("note x\n", &wide, ""),
+    ];
+    for other in others {
+        assert!(matches!(other, Err(SignError::Malformed(_))), "{other:?}");
+    }
+    let tag = |end: &str| {
+        let signed = format!("{HEAD}\nv1\n");
+        let armor = ann().sign(NAMESPACE, signed.as_bytes()).unwrap().armor();
+        verified(Kind::Tag, format!("{signed}{armor}{end}").as_bytes())
+    };
+    assert!(tag("\n").unwrap().is_some());
+    for end in ["", "\n\n", "\nx"] {
+        assert!(tag(end).is_err(), "{end:?}");
+    }
+}
+
+#[test]
 fn a_tag_is_cut_at_its_last_signature() {
     let message = "-----BEGIN SSH SIGNATURE-----\nin the text\n";
     let armor = "-----BEGIN SSH SIGNATURE-----\nx\n-----END SSH SIGNATURE-----\n";
