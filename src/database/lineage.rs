@@ -113,6 +113,33 @@ impl<'a> Lineage<'a> {
         Ok(parents)
     }
 
+    /// Some commits and all their ancestors, but for those whose generation is below `least`.
+    pub(super) fn reach(&mut self, mut todo: Vec<u32>, least: u64) -> Result<Places> {
+        let mut reached = Places::default();
+        while let Some(place) = todo.pop() {
+            // What a commit below it leads to is below it too.
+            if reached.insert(place) && self.generation(place) >= least {
+                todo.extend(self.parents(place)?);
+            }
+        }
+        Ok(reached)
+    }
+
+    /// The commits without parents that some commits descend from, or are.
+    pub(super) fn roots(&mut self, mut todo: Vec<u32>) -> Result<Vec<CommitId>> {
+        let (mut seen, mut roots) = (Places::default(), Vec::new());
+        while let Some(place) = todo.pop() {
+            if seen.insert(place) {
+                let parents = self.parents(place)?;
+                if parents.is_empty() {
+                    roots.push(self.id(place));
+                }
+                todo.extend(parents);
+            }
+        }
+        Ok(roots)
+    }
+
     /// A number greater than that of every ancestor, or [`NO_GENERATION`].
     pub(super) fn generation(&self, place: u32) -> u64 {
         self.graph(place).map_or(NO_GENERATION, |graph| graph.generation(place))
@@ -138,5 +165,10 @@ impl Places {
         let is_new = self.0[word] & bit == 0;
         self.0[word] |= bit;
         is_new
+    }
+
+    /// Whether the place is among them.
+    pub(super) fn has(&self, place: u32) -> bool {
+        self.0.get(place as usize / 64).is_some_and(|word| word & 1 << (place % 64) != 0)
     }
 }

@@ -27,6 +27,7 @@ mod status;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod versions;
 
 use std::io;
@@ -59,6 +60,7 @@ pub use simulate::{
 };
 pub use status::Status;
 pub use tags::TagInfo;
+pub use trust::{Accepted, Anchors, Judge, Judged, Quarantine, RefMove, Refusal, Refused, Require, Standing};
 pub use versions::{Choice, InConflict, Version};
 
 use error::{Result, io_error};

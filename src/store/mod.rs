@@ -11,6 +11,7 @@ mod deflate;
 mod gc;
 mod graph;
 mod hold;
+mod incoming;
 mod loose;
 pub(crate) mod pack;
 mod pending;
@@ -34,6 +35,7 @@ use crate::object::{Error, Hasher, Id, IdHasher, Kind, Object, Objects, Prefix, 
 
 pub(crate) use census::{Census, Walk};
 pub use gc::{GcOptions, GcProgress, GcReport, GcStage, Roots};
+pub(crate) use incoming::Incoming;
 pub use pack::receive::Received;
 pub(crate) use repair::Aside;
 pub use source::Usage;

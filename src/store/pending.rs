@@ -402,7 +402,7 @@ fn write(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<()> {
 }
 
 /// Does something at a path for which the directory is made if need be, and again if git finds it empty and removes it.
-fn in_its_dir(disk: &dyn Disk, path: &Path, act: &dyn Fn() -> io::Result<()>) -> Result<()> {
+pub(super) fn in_its_dir(disk: &dyn Disk, path: &Path, act: &dyn Fn() -> io::Result<()>) -> Result<()> {
     let mut tries = 0;
     loop {
         match act() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Result, io_error};
-use crate::disk::{Disk, Lock};
+use crate::disk::{Disk, FileKind, Lock};
 
 /// How the name of a lock ends, after the stem.
 const LOCK: &str = ".lock";
@@ -64,35 +64,58 @@ fn in_packs(dir: &Path, stem: &str) -> [PathBuf; 2] {
 /// known to be dead, with their files in `objects/pack`. Answers how many files were removed. What cannot be removed
 /// is left: another sweeper may be at work.
 pub(super) fn sweep(disk: &dyn Disk, objects: &Path, temporary: &Path, before: SystemTime) -> Result<usize> {
-    let names: Vec<String> = match disk.list(temporary) {
-        Ok(entries) => entries.into_iter().map(|entry| entry.name).collect(),
+    let entries = match disk.list(temporary) {
+        Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(io_error(temporary)(error)),
     };
     let mut swept = 0;
-    let mut remove = |path: &Path| swept += usize::from(disk.remove(path).is_ok());
     let mut locked = Vec::new();
-    for name in &names {
+    for name in entries.iter().map(|entry| &entry.name) {
         let Some(stem) = name.strip_suffix(LOCK) else { continue };
         let path = temporary.join(name);
         let Ok(lock) = disk.lock(&path, Duration::ZERO) else {
             locked.push(stem);
             continue;
         };
-        in_packs(&objects.join("pack"), stem).iter().for_each(|path| remove(path));
+        let of_pack = in_packs(&objects.join("pack"), stem);
+        swept += of_pack.iter().filter(|path| disk.remove(path).is_ok()).count();
         let own = |name: &&String| name.strip_prefix(stem).is_some_and(|rest| rest.starts_with('-'));
-        names.iter().filter(own).for_each(|name| remove(&temporary.join(name)));
-        remove(&path);
+        for entry in entries.iter().filter(|entry| own(&&entry.name)) {
+            swept += remove_tree(disk, &temporary.join(&entry.name), entry.kind);
+        }
+        swept += usize::from(disk.remove(&path).is_ok());
         drop(lock);
     }
     let is_locked = |name: &str| locked.iter().any(|stem| name.starts_with(stem));
-    for name in names.iter().filter(|name| !name.ends_with(LOCK) && !is_locked(name)) {
-        let path = temporary.join(name);
+    for entry in entries.iter().filter(|entry| !entry.name.ends_with(LOCK) && !is_locked(&entry.name)) {
+        let path = temporary.join(&entry.name);
         if disk.stat(&path).is_ok_and(|stat| stat.modified < before) {
-            remove(&path);
+            swept += remove_tree(disk, &path, entry.kind);
         }
     }
     Ok(swept)
+}
+
+/// Removes what a path names, of this kind, with all that is in it; answers how many files went. What cannot be removed is
+/// left.
+pub(super) fn remove_tree(disk: &dyn Disk, path: &Path, kind: FileKind) -> usize {
+    let mut removed = 0;
+    let mut dirs = Vec::new();
+    let mut todo = vec![(path.to_owned(), kind)];
+    while let Some((path, kind)) = todo.pop() {
+        if kind == FileKind::Dir {
+            let entries = disk.list(&path).unwrap_or_default();
+            todo.extend(entries.into_iter().map(|entry| (path.join(entry.name), entry.kind)));
+            dirs.push(path);
+        } else {
+            removed += usize::from(disk.remove(&path).is_ok());
+        }
+    }
+    for dir in dirs.iter().rev() {
+        let _ = disk.remove_dir(dir);
+    }
+    removed
 }
 
 /// Removes temporary files beside objects and packs that have not been written to since `before`: those of writers that

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use isodb::{BlobId, Change, Commit, CommitId, Database, Ident, Objects, is_merge_commit};
+use isodb::{BlobId, Change, Commit, CommitId, Database, Ident, Objects, PublicKey, Standing, is_merge_commit};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ use crate::time;
 /// Contents above this size are not compared line by line.
 const COMPARE_LIMIT: u64 = 16 << 20;
 
-/// A commit's header and message, as `log` and `show` print them.
-pub(crate) fn commit_text(out: &Output, id: CommitId, commit: &Commit) -> String {
+/// A commit's header and message, as `log` and `show` print them; with how it stands, if that is asked for.
+pub(crate) fn commit_text(out: &Output, id: CommitId, commit: &Commit, standing: Option<&Standing>) -> String {
     let mut text = out.paint(33, &format!("commit {id}"));
     if is_merge_commit(commit) {
         text += &format!(" (merge of {})", commit.parents.len());
@@ -32,11 +32,35 @@ pub(crate) fn commit_text(out: &Output, id: CommitId, commit: &Commit) -> String
         text += &format!("Committer: {} <{}>\n", commit.committer.name(), commit.committer.email());
         text += &format!("Committed: {}\n", time::show(commit.committer.seconds()));
     }
+    if let Some(standing) = standing {
+        text += &format!("Signature: {}\n", signature(out, standing));
+    }
     text.push('\n');
     for line in commit.message_text().lines() {
         text += &format!("    {}\n", printable(line));
     }
     text
+}
+
+/// What there is to say of a signature, in a line.
+pub(crate) fn signature(out: &Output, standing: &Standing) -> String {
+    let key = match standing {
+        Standing::Signed { principal, key } if key.fingerprint() != *principal => format!(" ({})", key.fingerprint()),
+        _ => String::new(),
+    };
+    out.paint(if standing.is_trusted() { 32 } else { 31 }, &printable(&format!("{standing}{key}")))
+}
+
+/// How a commit or a tag stands, as a JSON object.
+pub(crate) fn standing_json(standing: &Standing) -> Value {
+    let key = standing.key().map(PublicKey::fingerprint);
+    let (principal, reason) = (standing.principal(), standing.reason());
+    json!({"standing": standing.word(), "principal": principal, "key": key, "reason": reason})
+}
+
+/// The same, as `log` has it: null for what has no signature and needs one.
+pub(crate) fn signature_json(standing: &Standing) -> Value {
+    if *standing == Standing::Unsigned { Value::Null } else { standing_json(standing) }
 }
 
 /// Text from a commit, without what could steer a terminal.

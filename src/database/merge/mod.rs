@@ -23,9 +23,10 @@ use super::Database;
 use super::ancestry;
 use super::error::{Error, Result};
 use crate::merge::Dispute;
-use crate::object::{Commit, CommitId, Ident, Kind, Objects, Person, TreeId};
+use crate::object::{Commit, CommitId, Ident, Kind, Objects, Overlay, Person, TreeId};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
 use crate::script::Runner;
+use crate::store::Store;
 
 use fold::{Folded, Merger};
 use frontier::Frontier;
@@ -143,11 +144,23 @@ impl Database {
 
     /// The tree of the merge of some heads. What is new in it is put into the store.
     pub(super) fn merged_tree(&self, heads: &[CommitId], runner: &mut dyn Runner) -> Result<TreeId> {
+        self.with_merged_tree(heads, runner, |objects, tree| {
+            objects.write_reachable(tree, &self.store)?;
+            Ok(tree)
+        })
+    }
+
+    /// Works out the tree of the merge of some heads and shows it, with the objects that it is made of. Nothing is stored.
+    pub(super) fn with_merged_tree<T>(
+        &self,
+        heads: &[CommitId],
+        runner: &mut dyn Runner,
+        look: impl FnOnce(&Overlay<'_, Store>, TreeId) -> Result<T>,
+    ) -> Result<T> {
         let mut merger = Merger::new(self, runner)?;
         let frontier = merger.frontier(heads)?;
         let tree = merger.tree_of(frontier)?;
-        merger.objects.write_reachable(tree, &self.store)?;
-        Ok(tree)
+        look(&merger.objects, tree)
     }
 
     fn try_merge(

@@ -41,6 +41,7 @@ mod status;
 mod tag;
 mod trust;
 mod verify;
+mod verify_signed;
 
 use crate::support::Ran;
 

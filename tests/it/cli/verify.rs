@@ -35,7 +35,11 @@ fn right_merges() {
     assert_eq!(sandbox.isodb(["verify", "--merges", "main..main"]).ok().stderr(), "checked 0 merge commits: 0 wrong\n");
     assert_eq!(sandbox.isodb(["verify", "--merges", "barn", "-q"]).ok().stderr(), "");
     sandbox.isodb(["verify", "--merges", "none.."]).status(1);
-    refused(sandbox.isodb(["verify"]), 2, "--merges");
+    refused(sandbox.isodb(["verify", "--merges", "--failed"]), 2, "--merges");
+    let lines = sandbox.isodb(["verify"]).ok().lines();
+    let mut words: Vec<&str> = lines.iter().map(|line| &line[65..]).collect();
+    words.sort_unstable();
+    assert_eq!(words, ["merge", "unsigned", "unsigned", "unsigned"]);
     sandbox.isodb(["fsck", "-q"]).ok();
 }
 
@@ -53,6 +57,8 @@ fn a_forged_merge_is_found() {
         serde_json::from_str(&sandbox.isodb(["verify", "--merges", "forged", "--json"]).status(4).line()).unwrap();
     assert_eq!((json["commit"].as_str(), json["expected"].as_str()), (Some(&*id), Some(&*head)));
     sandbox.isodb(["verify", "--merges", "main"]).ok();
+    let ran = sandbox.isodb(["verify", "--failed"]).status(4);
+    assert_eq!(ran.line(), format!("{id}\twrong-merge\t{reason}"));
 
     let found = sandbox.isodb(["fsck"]).status(4);
     assert!(found.line().starts_with(&format!("error merge-wrong {id}: its tree is ")), "{}", found.line());

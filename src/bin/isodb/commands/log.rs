@@ -1,7 +1,7 @@
 //! `isodb log`: who changed what, and when.
 
 use anyhow::Result;
-use isodb::HistoryOptions;
+use isodb::{CommitId, HistoryEntry, HistoryOptions, Standing};
 
 use crate::args::ListArgs;
 use crate::complete;
@@ -17,7 +17,8 @@ use crate::people;
 ///
 /// With --json, a commit is {"commit","tree","parents","author","committer","message"}; author and committer are
 /// {"name","email","time"}, the time in seconds since 1970. A merge commit, which is what its parents make it, has
-/// "merge":true.
+/// "merge":true. With --show-signature, "signature" is {"standing","principal","key","reason"} as verify has it, or null
+/// for a commit without a signature.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb log -n 5
@@ -48,9 +49,15 @@ pub(crate) struct Args {
     /// Start from every ref
     #[arg(long, conflicts_with = "at")]
     all: bool,
+    /// Tell how each commit stands, as verify does: who signed it, and whether that person might
+    #[arg(long)]
+    show_signature: bool,
     #[command(flatten)]
     list: ListArgs,
 }
+
+/// So many commits are judged at once.
+const JUDGED: usize = 512;
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database()?;
@@ -75,35 +82,57 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let mut out = Output::records(context, args.list);
     let mut graph = args.graph.then(Graph::new);
     let mut first = true;
-    for entry in db.history(&heads, options)?.take(args.limit.unwrap_or(usize::MAX)) {
-        let entry = entry?;
-        if args.list.json {
-            out.json(&people::commit_json(entry.id, &entry.commit))?;
-            continue;
+    let mut runner = context.runner()?;
+    let mut judge = args.show_signature.then(|| db.judge(&heads, &mut runner)).transpose()?;
+    let mut entries = db.history(&heads, options)?.take(args.limit.unwrap_or(usize::MAX));
+    loop {
+        let some = entries.by_ref().take(if judge.is_some() { JUDGED } else { 1 });
+        let some = some.collect::<Result<Vec<HistoryEntry>, isodb::Error>>()?;
+        if some.is_empty() {
+            return out.finish();
         }
-        let text = if args.oneline {
-            let id = out.paint(33, &out.id(entry.id));
-            let subject = people::printable(&entry.commit.subject());
-            match entry.commit.parents.len() {
-                count if isodb::is_merge_commit(&entry.commit) => format!("{id} merge of {count}"),
-                _ => format!("{id} {subject}"),
+        let ids: Vec<CommitId> = some.iter().map(|entry| entry.id).collect();
+        let judged = judge.as_mut().map(|judge| judge.judge(&ids, &mut runner)).transpose()?.unwrap_or_default();
+        let mut standings = judged.into_iter().map(|one| one.standing);
+        for entry in some {
+            let standing = standings.next();
+            if args.list.json {
+                let mut object = people::commit_json(entry.id, &entry.commit);
+                if let Some(standing) = &standing {
+                    object["signature"] = people::signature_json(standing);
+                }
+                out.json(&object)?;
+                continue;
             }
-        } else {
-            people::commit_text(&out, entry.id, &entry.commit)
-        };
-        if let Some(graph) = &mut graph {
-            let end = if args.oneline { "" } else { "\n" };
-            let row = graph.row(entry.id, &entry.parents, &(text + end));
-            out.bytes(row.as_bytes())?;
-        } else if args.oneline {
-            out.record(&text)?;
-        } else {
-            if !first && !args.list.null {
-                out.bytes(b"\n")?;
+            let text = if args.oneline {
+                oneline(&out, &entry, standing.as_ref())
+            } else {
+                people::commit_text(&out, entry.id, &entry.commit, standing.as_ref())
+            };
+            if let Some(graph) = &mut graph {
+                let end = if args.oneline { "" } else { "\n" };
+                let row = graph.row(entry.id, &entry.parents, &(text + end));
+                out.bytes(row.as_bytes())?;
+            } else if args.oneline {
+                out.record(&text)?;
+            } else {
+                if !first && !args.list.null {
+                    out.bytes(b"\n")?;
+                }
+                first = false;
+                out.record(text.strip_suffix('\n').unwrap_or(&text))?;
             }
-            first = false;
-            out.record(text.strip_suffix('\n').unwrap_or(&text))?;
         }
     }
-    out.finish()
+}
+
+/// A commit in a line.
+fn oneline(out: &Output, entry: &HistoryEntry, standing: Option<&Standing>) -> String {
+    let id = out.paint(33, &out.id(entry.id));
+    let signature = standing.map(|standing| format!(" [{}]", people::signature(out, standing))).unwrap_or_default();
+    let subject = people::printable(&entry.commit.subject());
+    match entry.commit.parents.len() {
+        count if isodb::is_merge_commit(&entry.commit) => format!("{id}{signature} merge of {count}"),
+        _ => format!("{id}{signature} {subject}"),
+    }
 }

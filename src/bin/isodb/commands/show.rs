@@ -1,7 +1,7 @@
 //! `isodb show`: one commit and what it changed, a document in conflict with its versions, or another object.
 
 use anyhow::Result;
-use isodb::{CommitId, Database, Error, Id, InConflict, Key, Kind, ObjectError, Objects, TagId, TreeId};
+use isodb::{CommitId, Database, Error, Id, InConflict, Key, Kind, ObjectError, Objects, Standing, TagId, TreeId};
 use serde_json::json;
 
 use crate::complete;
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// The documents' sizes before and after
     #[arg(long)]
     stat: bool,
+    /// Of a commit or a tag, tell how it stands, as verify does
+    #[arg(long)]
+    show_signature: bool,
     /// Print JSON: a commit as log does, with its {"changes"} as diff does; a document in conflict as conflicts does; what
     /// else, as ls-tree and cat-object do
     #[arg(long, conflicts_with_all = ["patch", "stat"])]
@@ -55,7 +58,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         let (kind, size) = db.store().header(id)?.ok_or(ObjectError::Missing { id, kind: None })?;
         match kind {
             Kind::Commit => break,
-            Kind::Tag => id = tag(&db, &mut out, TagId(id), args.json)?,
+            Kind::Tag => {
+                let judge = || db.tag_standing(TagId(id), &mut context.runner()?).map_err(anyhow::Error::from);
+                let standing = args.show_signature.then(judge).transpose()?;
+                id = tag(&db, &mut out, TagId(id), args.json, standing.as_ref())?;
+            }
             Kind::Tree => {
                 super::ls_tree::print(&db, &mut out, TreeId(id), false, args.json)?;
                 return out.finish();
@@ -72,16 +79,21 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         }
     }
     let commit = db.store().commit(CommitId(id))?;
+    let judge = || db.standing(CommitId(id), &mut context.runner()?).map_err(anyhow::Error::from);
+    let standing = args.show_signature.then(judge).transpose()?;
     let before = db.tree_of(commit.parents.first().copied())?;
     let changes = before.diff(&db.tree(commit.tree), None)?;
     if args.json {
         let mut object = people::commit_json(CommitId(id), &commit);
         let changes = changes.map(|change| Ok(super::diff::change_json(&change?))).collect::<Result<Vec<_>>>()?;
         object["changes"] = changes.into();
+        if let Some(standing) = &standing {
+            object["signature"] = people::signature_json(standing);
+        }
         out.json(&object)?;
         return out.finish();
     }
-    let text = people::commit_text(&out, CommitId(id), &commit);
+    let text = people::commit_text(&out, CommitId(id), &commit, standing.as_ref());
     out.record(&text)?;
     let detail = match (args.patch, args.stat) {
         (true, _) => Detail::Patch,
@@ -138,13 +150,21 @@ fn document(db: &Database, text: &str) -> Result<Option<Key>> {
 }
 
 /// Prints a tag, and answers what it leads to.
-fn tag(db: &Database, out: &mut Output, id: TagId, as_json: bool) -> Result<Id> {
+fn tag(db: &Database, out: &mut Output, id: TagId, as_json: bool, standing: Option<&Standing>) -> Result<Id> {
     let tag = db.store().tag(id)?;
     if as_json {
         let (id, target) = (id.0.to_string(), tag.target.to_string());
-        out.json(&json!({"tag": tag.name, "id": id, "target": target, "message": tag.message_text()}))?;
+        let mut object = json!({"tag": tag.name, "id": id, "target": target, "message": tag.message_text()});
+        if let Some(standing) = standing {
+            object["signature"] = people::signature_json(standing);
+        }
+        out.json(&object)?;
     } else {
         out.record(&format!("tag {}", people::printable(&tag.name)))?;
+        if let Some(standing) = standing {
+            let signature = people::signature(out, standing);
+            out.record(&format!("Signature: {signature}"))?;
+        }
         for line in tag.message_text().lines() {
             out.record(&people::printable(line))?;
         }

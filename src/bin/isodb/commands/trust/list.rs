@@ -45,8 +45,8 @@ pub(super) fn run(context: &Context, args: Args) -> Result<()> {
             print(value, format!("revoked {} {} {comment}", key.kind(), key.fingerprint()).trim_end().to_owned())?;
         }
     }
-    for anchor in pin::anchors(&db) {
-        print(json!({"type": "anchor", "anchor": anchor, "kind": pin::kind(&anchor)}), format!("anchor {anchor}"))?;
+    for (anchor, kind) in pin::pinned(&db.anchors()?) {
+        print(json!({"type": "anchor", "anchor": anchor, "kind": kind}), format!("anchor {anchor}"))?;
     }
     out.finish()
 }

@@ -1,7 +1,7 @@
 //! `isodb trust pin`: what this node trusts where no list says who may sign.
 
 use anyhow::Result;
-use isodb::{CommitId, Database};
+use isodb::{Anchors, CommitId, Config, Database};
 use serde_json::json;
 
 use super::key_named;
@@ -10,9 +10,6 @@ use crate::complete;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::Output;
-
-/// The setting that holds the anchors, as words with spaces between them.
-const SETTING: &str = "trust.anchor";
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -26,52 +23,38 @@ pub(super) struct Args {
     list: ListArgs,
 }
 
-/// What is pinned.
-pub(super) fn anchors(db: &Database) -> Vec<String> {
-    let words = db.config().get(SETTING).unwrap_or_default();
-    words.split_ascii_whitespace().map(str::to_owned).collect()
-}
-
-/// What an anchor is, in a word.
-pub(super) fn kind(anchor: &str) -> &'static str {
-    if anchor.starts_with("SHA256:") { "key" } else { "commit" }
+/// What is pinned, with what each is in a word.
+pub(super) fn pinned(anchors: &Anchors) -> impl Iterator<Item = (String, &'static str)> {
+    let commits = anchors.commits().map(|commit| (commit.to_string(), "commit"));
+    anchors.keys().map(|key| (key.to_owned(), "key")).chain(commits)
 }
 
 pub(super) fn run(context: &Context, args: Args) -> Result<()> {
     let mut db = context.database()?;
-    let mut anchors = anchors(&db);
+    let mut anchors = db.anchors()?;
     if let Some(text) = &args.what {
-        let anchor = match anchors.contains(text) {
-            // What is pinned may not be here, or not any more.
-            true => text.clone(),
-            false => anchor(context, &db, text)?,
+        let is_pinned = pinned(&anchors).any(|(anchor, _)| anchor == *text);
+        // What is pinned may not be here, or not any more.
+        let anchor = if is_pinned { text.clone() } else { anchor(context, &db, text)? };
+        let change = |config: &Config| {
+            let mut anchors = Anchors::from_config(config)?;
+            let is_changed = if args.remove { anchors.remove(&anchor) } else { anchors.add(&anchor)? };
+            is_changed.then(|| anchors.write_to(config)).transpose()
         };
-        let is_pinned = anchors.contains(&anchor);
-        if args.remove && !is_pinned {
+        if !db.configure(change)? && args.remove {
             return Err(Failure::no_such(format!("{text} is not pinned"))
                 .hint("`isodb trust pin` shows what is")
                 .into());
         }
-        if args.remove || !is_pinned {
-            db.configure(|config| {
-                let words = config.get(SETTING).unwrap_or_default().split_ascii_whitespace();
-                let mut words: Vec<&str> = words.filter(|word| *word != anchor).collect();
-                if !args.remove {
-                    words.push(&anchor);
-                }
-                if words.is_empty() {
-                    config.without(SETTING)
-                } else {
-                    config.with(SETTING, &words.join(" ")).map(Some)
-                }
-            })?;
+        anchors = Anchors::default();
+        if !args.remove {
+            anchors.add(&anchor)?;
         }
-        anchors = if args.remove { Vec::new() } else { vec![anchor] };
     }
     let mut out = Output::records(context, args.list);
-    for anchor in anchors {
+    for (anchor, kind) in pinned(&anchors) {
         if args.list.json {
-            out.json(&json!({"anchor": anchor, "kind": kind(&anchor)}))?;
+            out.json(&json!({"anchor": anchor, "kind": kind}))?;
         } else {
             out.record(&anchor)?;
         }
@@ -81,12 +64,13 @@ pub(super) fn run(context: &Context, args: Args) -> Result<()> {
 
 /// What is pinned of what the user names.
 fn anchor(context: &Context, db: &Database, text: &str) -> Result<String> {
-    if let Some(hash) = text.strip_prefix("SHA256:") {
-        // 32 bytes in base64, without the padding.
-        let is_hash = hash.len() == 43 && hash.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
-        let wrong =
-            || Failure::usage(format!("{text} is no fingerprint")).hint("`ssh-keygen -l -f FILE` prints a key's");
-        return if is_hash { Ok(text.to_owned()) } else { Err(wrong().into()) };
+    if text.starts_with("SHA256:") {
+        return match Anchors::default().add(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(_) => Err(Failure::usage(format!("{text} is no fingerprint"))
+                .hint("`ssh-keygen -l -f FILE` prints a key's")
+                .into()),
+        };
     }
     if let Some((key, _)) = key_named(context, text)? {
         return Ok(key.fingerprint());

@@ -1,0 +1,96 @@
+//! Quarantine: what comes from outside is stored apart, where it can be read with all that the database has, until it is
+//! known whether it may come in.
+
+use std::sync::OnceLock;
+
+use super::refusal::{self, RefMove, Refusal};
+use crate::database::Database;
+use crate::database::error::Result;
+use crate::refs::Refs;
+use crate::script::Runner;
+use crate::store::{Incoming, Store};
+
+/// Objects from outside that are not let in yet. Dropping it removes them.
+///
+/// Objects are put or [received](Store::receive) into [`Quarantine::store`]; [`Quarantine::database`] reads them on top of
+/// what the database has, so that every question can be asked of them. Then [`Quarantine::check`] tells what stands against
+/// the moves of refs that go with them, and [`Quarantine::accept`] lets them in.
+#[derive(Debug)]
+pub struct Quarantine<'a> {
+    /// As the database, but for the store.
+    view: Database,
+    incoming: Incoming,
+    held: Accepted<'a>,
+}
+
+/// Objects that were let in. While it lives nothing of them is removed: the refs that lead to them are moved before it is
+/// dropped.
+#[derive(Debug)]
+#[must_use = "what no ref leads to may be removed once this is dropped"]
+pub struct Accepted<'a> {
+    db: &'a Database,
+}
+
+impl Drop for Accepted<'_> {
+    fn drop(&mut self) {
+        self.db.store.let_go();
+    }
+}
+
+impl Database {
+    /// A place for objects from outside. Until it is dropped, nothing is removed from the database.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn quarantine(&self) -> Result<Quarantine<'_>> {
+        // What comes in may rest on anything that is stored, which must still be there when a ref has moved.
+        self.store.hold()?;
+        let held = Accepted { db: self };
+        let (incoming, store) = self.store.incoming()?;
+        let temporary = self.root.join("isodb").join("tmp");
+        let view = Database {
+            disk: self.disk.clone(),
+            root: self.root.clone(),
+            store,
+            refs: Refs::new(self.disk.clone(), &self.root, &temporary),
+            config: self.config.clone(),
+            patience: self.patience,
+            graph: OnceLock::from(self.store.open_commit_graph().ok().flatten()),
+        };
+        Ok(Quarantine { view, incoming, held })
+    }
+}
+
+impl<'a> Quarantine<'a> {
+    /// Where objects from outside are put.
+    pub fn store(&self) -> &Store {
+        &self.view.store
+    }
+
+    /// The database with the objects that were put and flushed, or received and kept. Nothing is written through it.
+    pub fn database(&self) -> &Database {
+        &self.view
+    }
+
+    /// Tells what stands against some moves of refs, if anything does. With `trust.require = signed` every new commit must
+    /// be trusted; bad signatures, merge commits that are not what their parents make them, missing and damaged objects
+    /// always count, and so does a ref that goes backwards or sideways. What was put is flushed first.
+    ///
+    /// # Errors
+    /// When the disk fails or the setting `trust.require` or `trust.anchor` is wrong; [`Error::Script`](crate::Error::Script) when this machine
+    /// failed to run a merge script.
+    pub fn check(&self, moves: &[RefMove], runner: &mut dyn Runner) -> Result<Vec<Refusal>> {
+        self.store().flush(&[])?;
+        refusal::check(self.held.db, &self.view, moves, runner)
+    }
+
+    /// Lets the objects in, durably. No ref is moved: that is for the caller to do, before the answer is dropped.
+    ///
+    /// # Errors
+    /// When the disk fails: some of the objects may be in by then, and no ref leads to them.
+    pub fn accept(self) -> Result<Accepted<'a>> {
+        let Quarantine { view, incoming, held } = self;
+        incoming.accept(view.store, &held.db.store)?;
+        Ok(held)
+    }
+}
