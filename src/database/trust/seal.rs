@@ -3,7 +3,7 @@
 //! Nothing here asks who may sign, so this is done for many commits at once, on all cores.
 
 use crate::object::Kind;
-use crate::sign::{self, PublicKey, SignError, Signature};
+use crate::sign::{self, PublicKey, SignError};
 
 /// How a signature of OpenPGP begins, which git knows too.
 const PGP: &[u8] = b"-----BEGIN PGP ";
@@ -23,16 +23,10 @@ pub(super) enum Seal {
 
 /// Looks at the signature in the stored bytes of an object.
 pub(super) fn seal(kind: Kind, body: &[u8]) -> Seal {
-    let Some(signed) = sign::split(kind, body) else { return Seal::None };
-    if signed.armor.starts_with(PGP) {
-        return Seal::Foreign;
-    }
-    let checked = Signature::parse(&signed.armor).and_then(|signature| {
-        signature.verify(sign::NAMESPACE, &signed.payload)?;
-        Ok(signature.public_key().clone())
-    });
-    match checked {
-        Ok(key) => Seal::Good(key),
+    match sign::verified(kind, body) {
+        Ok(None) => Seal::None,
+        Ok(Some(signature)) => Seal::Good(signature.public_key().clone()),
+        Err(_) if sign::split(kind, body).is_some_and(|signed| signed.armor.starts_with(PGP)) => Seal::Foreign,
         Err(error) => Seal::Bad(error),
     }
 }
