@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock};
 
 use super::{Bases, Failure, Flaw, Pack};
 use crate::disk::Disk;
-use crate::object::{Error, Id};
+use crate::object::{Error, Id, Kind, Object};
 use crate::store::{Result, io_error};
 
 /// How often the packs are listed anew for one object while they are being replaced.
@@ -122,6 +122,13 @@ impl Packs {
             self.recent.store(at, Ordering::Relaxed);
             Some((pack, place))
         })
+    }
+
+    /// The object of this id and kind, if it is where the last one that was found leads to: see [`Pack::read_next`].
+    pub(crate) fn read_next(&self, kind: Kind, id: Id) -> Result<Option<Object>> {
+        let listed = self.listed()?;
+        let pack = listed.packs.get(self.recent.load(Ordering::Relaxed));
+        Ok(pack.and_then(|pack| pack.read_next(kind, id)))
     }
 
     /// Reads an object from one of the packs that were found last. Where a pack is damaged another may have the object
