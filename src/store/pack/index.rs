@@ -67,6 +67,11 @@ impl Index {
         self.bytes.len() as u64
     }
 
+    /// Whether ids are looked for by copying some of them.
+    pub(crate) fn is_large(&self) -> bool {
+        self.bytes.is_large()
+    }
+
     /// Gives back the memory of the pages that were looked at.
     pub(crate) fn release(&self) {
         self.bytes.release();
@@ -121,7 +126,7 @@ impl Index {
         let mut gap = Gap::of(self, id);
         let mut piece = None;
         while let Some(middle) = gap.guess() {
-            if self.bytes.is_large()
+            if self.is_large()
                 && let Some((first, ids)) = self.piece(piece.get_or_insert([[0; 32]; PIECE]), middle, &gap)
             {
                 match ids.binary_search(id.as_bytes()) {

@@ -13,6 +13,9 @@ use crate::store::{Result, io_error};
 /// How often the packs are listed anew for one object while they are being replaced.
 const ATTEMPTS: usize = 8;
 
+/// So many packs are few.
+const FEW: usize = 6;
+
 /// The reader of a packed object, from its pack and offset.
 pub(crate) type FromPack<'f, T> = &'f dyn Fn(&Arc<Pack>, u64) -> Result<T, Failure>;
 
@@ -111,11 +114,14 @@ impl Packs {
         Ok(self.places(&listed, id).next().map(|(pack, place)| (pack.clone(), place)))
     }
 
-    /// All places of an object, that in the pack of the last find first.
+    /// All places of an object, that in the pack of the last find first. Among few packs large indexes come last, since
+    /// looking into one for nothing costs more than into all the others.
     fn places<'l>(&self, listed: &'l Listed, id: Id) -> impl Iterator<Item = (&'l Arc<Pack>, u32)> {
         let count = listed.packs.len();
         let recent = self.recent.load(Ordering::Relaxed);
-        let order = (0..count).map(move |n| (recent + n) % count);
+        let is_last = move |at: usize| count <= FEW && listed.packs[at].index().is_large();
+        let order = move || (0..count).map(move |n| (recent + n) % count);
+        let order = order().filter(move |&at| !is_last(at)).chain(order().filter(move |&at| is_last(at)));
         order.filter_map(move |at| {
             let pack = &listed.packs[at];
             let place = pack.index().find(id)?;

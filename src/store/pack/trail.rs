@@ -11,7 +11,7 @@ use crate::disk::Bytes;
 use crate::object::{IdHasher, Kind};
 
 /// So many bytes of a large file are copied for one entry here and there, and so many where entry after entry is read.
-const LEAST: usize = 512;
+const LEAST: usize = 3 << 10;
 const MOST: usize = 64 << 10;
 
 /// How often a guess must have been right lately to be tried, the most that is counted, and what one that was wrong

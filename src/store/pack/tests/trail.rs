@@ -1,5 +1,7 @@
 //! What is found behind the last read, and bytes that are copied out of large files.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -9,12 +11,15 @@ use crate::store::pack::delta::DeltaIndex;
 use crate::store::pack::trail::Window;
 use crate::store::tests::noise;
 
+/// A pack and its index.
+type Files = (Vec<u8>, Vec<u8>);
+
 fn body(n: usize) -> Vec<u8> {
     format!("document {n} of many, {}", n * n).into_bytes()
 }
 
 /// So many blobs, every third of them a delta, in the order of their numbers; and one that is larger than a window.
-fn pack(count: usize) -> (Vec<Id>, (Vec<u8>, Vec<u8>)) {
+fn pack(count: usize) -> (Vec<Id>, Files) {
     let large = noise(100_000);
     let mut entries = vec![(hash(Kind::Blob, &large), Made::Blob, large)];
     for n in 1..count {
@@ -28,14 +33,14 @@ fn pack(count: usize) -> (Vec<Id>, (Vec<u8>, Vec<u8>)) {
 }
 
 /// One that is made once.
-static MANY: std::sync::LazyLock<(Vec<Id>, (Vec<u8>, Vec<u8>))> = std::sync::LazyLock::new(|| pack(600));
+static MANY: LazyLock<(Vec<Id>, Files)> = LazyLock::new(|| pack(600));
 
 fn read(store: &Store, id: Id) -> crate::store::Result<Vec<u8>> {
     store.open(id)?.expect("it is there").into_body(1 << 20)
 }
 
 /// A store in the machine's files, which it takes for large ones.
-fn large_store(root: &std::path::Path, (pack, index): &(Vec<u8>, Vec<u8>)) -> Store {
+fn large_store(root: &std::path::Path, (pack, index): &Files) -> Store {
     let dir = root.join("objects/pack");
     std::fs::create_dir_all(&dir).unwrap();
     std::fs::write(dir.join("pack-0.pack"), pack).unwrap();
@@ -61,8 +66,8 @@ fn what_follows_is_found_without_the_index() {
         let files = (pack.clone(), misled(&index, ids[at]));
         for store in [store_of(std::slice::from_ref(&files)).0, large_store(root.path(), &files)] {
             assert!(read(&store, ids[at]).is_err());
-            for n in 1..12 {
-                assert_eq!(read(&store, ids[n]).unwrap(), body(n), "{n}");
+            for (n, &id) in ids.iter().enumerate().skip(1) {
+                assert_eq!(read(&store, id).unwrap(), body(n), "{n}");
             }
             // Asked for by itself again, it is where the index says, or it is an error.
             assert!(read(&store, ids[at]).is_err());
