@@ -11,6 +11,7 @@ mod os;
 mod tests;
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,9 @@ pub enum Access {
 pub enum Bytes {
     /// Mapped into memory: only what is looked at is read.
     Mapped(memmap2::Mmap),
+    /// Mapped into memory, and so large that who looks here and there copies what he needs: a look at a map takes many
+    /// pages around it into memory.
+    Large(memmap2::Mmap, File),
     /// Held in memory.
     Owned(Vec<u8>),
 }
@@ -75,9 +79,28 @@ impl Bytes {
     /// Gives back the memory of what was looked at in a map, which is read again when it is looked at again. Nothing
     /// happens to bytes that are held in memory.
     pub fn release(&self) {
-        if let Bytes::Mapped(map) = self {
+        if let Bytes::Mapped(map) | Bytes::Large(map, _) = self {
             os::release_map(map);
         }
+    }
+
+    /// Whether few bytes here and there are better copied than looked at.
+    pub fn is_large(&self) -> bool {
+        matches!(self, Bytes::Large(..))
+    }
+
+    /// Copies the bytes from `at` on, as many as `out` has room for, and leaves those of a large file unmapped.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where there are fewer, and what the system says of the file.
+    pub fn copy(&self, at: usize, out: &mut [u8]) -> io::Result<()> {
+        let end = at.checked_add(out.len());
+        let held = end.and_then(|end| self.get(at..end)).ok_or(io::ErrorKind::UnexpectedEof)?;
+        match self {
+            Bytes::Large(_, file) if os::read_exact_at(file, at as u64, out)? => {}
+            _ => out.copy_from_slice(held),
+        }
+        Ok(())
     }
 }
 
@@ -86,7 +109,7 @@ impl Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Bytes::Mapped(map) => map,
+            Bytes::Mapped(map) | Bytes::Large(map, _) => map,
             Bytes::Owned(bytes) => bytes,
         }
     }

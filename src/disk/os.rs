@@ -15,6 +15,8 @@ use super::{Access, Bytes, DirEntry, Disk, FileKind, Lock, MARK_CONTENT, Stat};
 
 /// Files below this size are read rather than mapped: a copy is cheaper than setting up and tearing down a map.
 const MAP_FROM: u64 = 64 * 1024;
+/// Files from this size on are kept open beside their map, to be read from by few bytes here and there.
+const LARGE_FROM: u64 = 32 << 20;
 
 /// What a mark's symbolic link points to. Nothing of that name is ever made.
 #[cfg(unix)]
@@ -24,18 +26,25 @@ const MARK_TARGET: &str = "isodb-lock";
 #[derive(Clone, Copy, Debug)]
 pub struct OsDisk {
     durable: bool,
+    large_from: u64,
 }
 
 impl OsDisk {
     /// The machine's files, flushed when asked to.
     pub fn new() -> OsDisk {
-        OsDisk { durable: true }
+        OsDisk { durable: true, large_from: LARGE_FROM }
     }
 
     /// The machine's files, never flushed: a power cut can take anything that was written. For data that can be made
     /// again, and for tests.
     pub fn without_sync() -> OsDisk {
-        OsDisk { durable: false }
+        OsDisk { durable: false, large_from: LARGE_FROM }
+    }
+
+    /// The same, where files of every size are taken for large ones.
+    #[cfg(test)]
+    pub(crate) fn with_all_large(self) -> OsDisk {
+        OsDisk { large_from: 0, ..self }
     }
 }
 
@@ -57,6 +66,9 @@ impl Disk for OsDisk {
     fn map(&self, path: &Path) -> io::Result<Bytes> {
         let file = File::open(path)?;
         let len = file.metadata()?.len();
+        if len >= self.large_from && len > 0 {
+            return Ok(Bytes::Large(map_file(&file)?, file));
+        }
         if len >= MAP_FROM {
             return Ok(Bytes::Mapped(map_file(&file)?));
         }
@@ -235,6 +247,18 @@ pub(super) fn release_map(map: &memmap2::Mmap) {
 /// Elsewhere a map keeps its pages until it goes.
 #[cfg(not(unix))]
 pub(super) fn release_map(_: &memmap2::Mmap) {}
+
+/// Reads bytes of a file from a place on; false where the system has no such call.
+#[cfg(unix)]
+pub(super) fn read_exact_at(file: &File, at: u64, out: &mut [u8]) -> io::Result<bool> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, at).map(|()| true)
+}
+
+/// Elsewhere a read moves the file's place, which threads would share.
+#[cfg(not(unix))]
+pub(super) fn read_exact_at(_: &File, _: u64, _: &mut [u8]) -> io::Result<bool> {
+    Ok(false)
+}
 
 fn kind_of(kind: fs::FileType) -> FileKind {
     if kind.is_dir() {

@@ -284,6 +284,27 @@ fn only_large_files_are_mapped() {
     disk.write_new(&large, &[1; 100_000], Access::ReadOnly).unwrap();
     assert!(matches!(disk.map(&small).unwrap(), Bytes::Owned(_)));
     assert!(matches!(disk.map(&large).unwrap(), Bytes::Mapped(_)));
+    assert!(disk.with_all_large().map(&large).unwrap().is_large());
+}
+
+#[test]
+fn bytes_are_copied_however_they_are_held() {
+    let top = tempfile::tempdir().unwrap();
+    let path = top.path().join("file");
+    let content: Vec<u8> = (0..100_000u32).map(|n| (n % 251) as u8).collect();
+    let disk = OsDisk::new();
+    disk.write_new(&path, &content, Access::ReadOnly).unwrap();
+    for bytes in [disk.map(&path), disk.with_all_large().map(&path), Ok(Bytes::Owned(content.clone()))] {
+        let bytes = bytes.unwrap();
+        for (at, len) in [(0, 0), (0, 100_000), (70_001, 5000), (99_999, 1), (100_000, 0)] {
+            let mut out = vec![0; len];
+            bytes.copy(at, &mut out).unwrap();
+            assert!(out == content[at..at + len]);
+        }
+        for (at, len) in [(0, 100_001), (100_000, 1), (usize::MAX, 2), (1 << 40, 1)] {
+            assert_eq!(bytes.copy(at, &mut vec![0; len]).unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+        }
+    }
 }
 
 #[cfg(unix)]

@@ -106,6 +106,15 @@ pub fn check(kind: Kind, body: &[u8]) -> Result<(), Error> {
     }
 }
 
+/// The body of what was found under an id, if it is of this kind.
+pub(crate) fn of_kind(found: Option<Object>, id: Id, kind: Kind) -> Result<Vec<u8>, Error> {
+    match found {
+        None => Err(Error::Missing { id, kind: Some(kind) }),
+        Some(object) if object.kind != kind => Err(Error::WrongKind { id, expected: kind, found: object.kind }),
+        Some(object) => Ok(object.body),
+    }
+}
+
 /// A set of objects that can be read and added to: a store, an overlay on one, or [`Memory`].
 ///
 /// Whatever `get` returns has the id that was asked for; implementations that read from a disk check it.
@@ -126,11 +135,7 @@ pub trait Objects {
 
     /// The body of an object that must be there, of this kind: else [`Error::Missing`] or [`Error::WrongKind`].
     fn require(&self, id: Id, kind: Kind) -> Result<Vec<u8>, Error> {
-        match self.get(id)? {
-            None => Err(Error::Missing { id, kind: Some(kind) }),
-            Some(object) if object.kind != kind => Err(Error::WrongKind { id, expected: kind, found: object.kind }),
-            Some(object) => Ok(object.body),
-        }
+        of_kind(self.get(id)?, id, kind)
     }
 
     /// A blob's bytes; errors as [`Objects::require`].
@@ -160,6 +165,10 @@ impl<T: Objects + ?Sized> Objects for &T {
         (**self).get(id)
     }
 
+    fn require(&self, id: Id, kind: Kind) -> Result<Vec<u8>, Error> {
+        (**self).require(id, kind)
+    }
+
     fn put(&self, kind: Kind, body: &[u8]) -> Result<Id, Error> {
         (**self).put(kind, body)
     }
@@ -176,6 +185,10 @@ impl<T: Objects + ?Sized> Objects for &T {
 impl<T: Objects + ?Sized> Objects for Arc<T> {
     fn get(&self, id: Id) -> Result<Option<Object>, Error> {
         (**self).get(id)
+    }
+
+    fn require(&self, id: Id, kind: Kind) -> Result<Vec<u8>, Error> {
+        (**self).require(id, kind)
     }
 
     fn put(&self, kind: Kind, body: &[u8]) -> Result<Id, Error> {

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Error, Id, IdMap, IdSet, Kind, Object, Objects, Tree, TreeId, hash};
+use super::{Error, Id, IdMap, IdSet, Kind, Object, Objects, Tree, TreeId, hash, of_kind};
 
 /// What was put, on top of a lower set that is only read. Can be shared between threads.
 ///
@@ -43,6 +43,10 @@ impl Content {
             Content::Tree(tree) => tree.body(),
             Content::Other(object) => &object.body,
         }
+    }
+
+    fn object(&self) -> Object {
+        Object { kind: self.kind(), body: self.body().to_vec() }
     }
 }
 
@@ -122,8 +126,15 @@ impl<'a, O: Objects + ?Sized> Overlay<'a, O> {
 impl<O: Objects + ?Sized> Objects for Overlay<'_, O> {
     fn get(&self, id: Id) -> Result<Option<Object>, Error> {
         match self.content(id) {
-            Some(content) => Ok(Some(Object { kind: content.kind(), body: content.body().to_vec() })),
+            Some(content) => Ok(Some(content.object())),
             None => self.lower.get(id),
+        }
+    }
+
+    fn require(&self, id: Id, kind: Kind) -> Result<Vec<u8>, Error> {
+        match self.content(id) {
+            Some(content) => of_kind(Some(content.object()), id, kind),
+            None => self.lower.require(id, kind),
         }
     }
 

@@ -12,6 +12,7 @@ mod gc;
 mod graph;
 mod hold;
 mod incoming;
+mod list;
 mod loose;
 pub(crate) mod pack;
 mod pending;
@@ -30,8 +31,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::disk::{Access, Disk, FileKind};
-use crate::object::{Error, Hasher, Id, IdHasher, Kind, Object, Objects, Prefix, Tree, TreeId, hash};
+use crate::disk::{Access, Disk};
+use crate::object::{self, Error, Hasher, Id, IdHasher, Kind, Object, Objects, Tree, TreeId, hash};
 
 pub(crate) use census::{Census, Walk};
 pub use gc::{GcOptions, GcProgress, GcReport, GcStage, Roots};
@@ -49,9 +50,9 @@ pub(crate) use graph::{
     CommitGraph, Filter, FilterPath, Filters, GraphCommit, MAX_FILTER_PATHS, MAX_TIME, NO_GENERATION, parents_first,
 };
 use hold::Hold;
-use pack::Bases;
 use pack::receive::Dirs;
 use pack::set::FromPack;
+use pack::{Bases, Opened};
 use pending::{Found, Pending};
 use source::{FromFile, Place, Source};
 
@@ -70,8 +71,9 @@ pub const IN_MEMORY_LIMIT: u64 = 256 << 20;
 const BASES: usize = 16 << 20;
 /// So many bytes of parsed trees are kept.
 const TREES: usize = 16 << 20;
-/// Trees with shorter bodies are not kept: the tree of a document is read once, and the ones above it often.
-const KEPT_TREE: usize = 128;
+/// Trees with shorter bodies are not kept: that of a document with nothing beside it, `100644 blob` and an id, is read
+/// once, and the ones above it often, however few entries they have.
+const KEPT_TREE: usize = 45;
 
 /// The objects of one database.
 #[derive(Debug)]
@@ -178,21 +180,42 @@ impl Store {
         )
     }
 
-    /// An object to read piece by piece.
+    /// An object to read piece by piece: mostly the content of a document.
     pub fn open(&self, id: Id) -> Result<Option<Reader>> {
+        if let Some(object) = self.own.packs().read_next(Kind::Blob, id)? {
+            return Ok(Some(Reader::of_checked(object, id)));
+        }
         self.find(
             id,
             &|pack, offset| {
-                Ok(match pack.stream(offset)? {
-                    Some((kind, size, stream)) if size > STREAM_PACKED_FROM => {
+                Ok(match pack.open_at(Kind::Blob, offset)? {
+                    Opened::Stream(kind, size, stream) => {
                         Reader::of_stream(Box::new(stream), (id, pack.beside("pack")), (kind, size))
                     }
-                    _ => Reader::of_object(pack.read(offset)?, id, PathBuf::new()),
+                    Opened::Object(object) => Reader::of_object(object, id),
                 })
             },
             &|path| self.open_file(id, path),
-            &|object| Reader::of_object(object, id, PathBuf::new()),
+            &|object| Reader::of_object(object, id),
         )
+    }
+
+    /// An object in memory, asked for as one of this kind, whatever it is.
+    fn read(&self, kind: Option<Kind>, id: Id) -> Result<Option<Object>> {
+        if let Some(kind) = kind
+            && let Some(object) = self.own.packs().read_next(kind, id)?
+        {
+            return Ok(Some(object));
+        }
+        let from_file = |path: &Path| {
+            // Mapped, so that an object above the limit is refused by its header and never read whole.
+            match self.disk.map(path) {
+                Ok(bytes) => loose::decode(&bytes, id).map(Some),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(io_error(path)(error)),
+            }
+        };
+        self.find(id, &|pack, offset| pack.read_checked(kind, offset, id), &from_file, &|object| object)
     }
 
     fn open_file(&self, id: Id, path: &Path) -> Result<Option<Reader>> {
@@ -370,57 +393,6 @@ impl Store {
         }
     }
 
-    fn sources(&self) -> Result<impl Iterator<Item = &Source>> {
-        Ok(std::iter::once(&self.own).chain(self.borrowed()?))
-    }
-
-    /// Every stored object's id, in ascending order, those of borrowed objects with them.
-    pub fn ids(&self) -> Result<Vec<Id>> {
-        let mut ids = Vec::new();
-        for source in self.sources()? {
-            source.ids(&mut ids)?;
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(ids)
-    }
-
-    /// The stored objects whose ids begin with a prefix, in ascending order.
-    pub fn with_prefix(&self, prefix: &Prefix) -> Result<Vec<Id>> {
-        let mut ids = Vec::new();
-        for source in self.sources()? {
-            source.with_prefix(prefix, &mut ids)?;
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(ids)
-    }
-
-    /// How much the loose objects and the packs take, without what is borrowed.
-    pub fn usage(&self) -> Result<Usage> {
-        self.own.usage()
-    }
-
-    /// The files under `objects/` that are neither objects nor git's own: each a path and why it is strange.
-    pub fn strange_files(&self) -> Result<Vec<(PathBuf, &'static str)>> {
-        let mut strange = Vec::new();
-        for entry in self.disk.list(&self.objects).map_err(io_error(&self.objects))? {
-            let fanout = entry.name.len() == 2 && entry.name.bytes().all(|b| b.is_ascii_hexdigit());
-            if !fanout || entry.kind != FileKind::Dir {
-                continue;
-            }
-            let dir = self.objects.join(&entry.name);
-            for file in self.disk.list(&dir).map_err(io_error(&dir))? {
-                let is_object = format!("{}{}", entry.name, file.name).parse::<Id>().is_ok();
-                if !is_object && !file.name.starts_with(temporary::BESIDE) {
-                    strange.push((dir.join(&file.name), "its name is no object's"));
-                }
-            }
-        }
-        strange.sort();
-        Ok(strange)
-    }
-
     /// Removes temporary files that have not been written to since `before`, and at once those of writers that are
     /// known to be dead. Answers how many.
     pub fn sweep(&self, before: std::time::SystemTime) -> Result<usize> {
@@ -439,15 +411,11 @@ const EMPTY_TREE: Object = Object { kind: Kind::Tree, body: Vec::new() };
 
 impl Objects for Store {
     fn get(&self, id: Id) -> Result<Option<Object>> {
-        let from_file = |path: &Path| {
-            // Mapped, so that an object above the limit is refused by its header and never read whole.
-            match self.disk.map(path) {
-                Ok(bytes) => loose::decode(&bytes, id).map(Some),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(io_error(path)(error)),
-            }
-        };
-        self.find(id, &|pack, offset| pack.read_checked(offset, id), &from_file, &|object| object)
+        self.read(None, id)
+    }
+
+    fn require(&self, id: Id, kind: Kind) -> Result<Vec<u8>> {
+        object::of_kind(self.read(Some(kind), id)?, id, kind)
     }
 
     fn put(&self, kind: Kind, body: &[u8]) -> Result<Id> {

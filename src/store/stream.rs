@@ -34,7 +34,7 @@ enum Rest {
     /// A pack, where other objects follow.
     Pack(ZlibDecoder<BufReader<Box<dyn Read + Send>>>),
     /// Nowhere: the head is all.
-    Nothing,
+    Nothing { is_checked: bool },
 }
 
 impl fmt::Debug for Reader {
@@ -65,9 +65,18 @@ impl Reader {
     }
 
     /// A reader of an object that is in memory; its hash is still to be checked.
-    pub(super) fn of_object(object: Object, id: Id, path: PathBuf) -> Reader {
-        let Object { kind, body } = object;
-        Reader { id, path, kind, size: body.len() as u64, head: body, rest: Rest::Nothing }
+    pub(super) fn of_object(object: Object, id: Id) -> Reader {
+        Reader::in_memory(object, id, false)
+    }
+
+    /// A reader of an object that is in memory, and has this hash.
+    pub(super) fn of_checked(object: Object, id: Id) -> Reader {
+        Reader::in_memory(object, id, true)
+    }
+
+    fn in_memory(Object { kind, body }: Object, id: Id, is_checked: bool) -> Reader {
+        let (size, rest) = (body.len() as u64, Rest::Nothing { is_checked });
+        Reader { id, path: PathBuf::new(), kind, size, head: body, rest }
     }
 
     /// The id that was asked for.
@@ -92,8 +101,8 @@ impl Reader {
     /// with the path `(output)` when `out` fails.
     pub fn copy_to(&mut self, out: &mut dyn Write) -> Result<()> {
         let to_output = || io_error(Path::new("(output)"));
-        if let Rest::Nothing = self.rest {
-            self.check_head()?;
+        if let Rest::Nothing { is_checked } = self.rest {
+            self.check_head(is_checked)?;
             return out.write_all(&std::mem::take(&mut self.head)).map_err(to_output());
         }
         let damaged = |reason: &str| Error::Damaged { id: self.id, reason: reason.to_owned() };
@@ -133,8 +142,8 @@ impl Reader {
         if self.size > limit {
             return Err(Error::TooLarge { id: Some(self.id), size: self.size, limit });
         }
-        if let Rest::Nothing = self.rest {
-            self.check_head()?;
+        if let Rest::Nothing { is_checked } = self.rest {
+            self.check_head(is_checked)?;
             return Ok(self.head);
         }
         let mut body = Vec::new();
@@ -142,9 +151,9 @@ impl Reader {
         Ok(body)
     }
 
-    /// Checks a body that is in memory.
-    fn check_head(&self) -> Result<()> {
-        match hash(self.kind, &self.head) == self.id {
+    /// Checks a body that is in memory, if that is not done.
+    fn check_head(&self, is_checked: bool) -> Result<()> {
+        match is_checked || hash(self.kind, &self.head) == self.id {
             true => Ok(()),
             false => Err(Error::Damaged { id: self.id, reason: "its hash is another".into() }),
         }

@@ -13,6 +13,7 @@ mod folder;
 mod key;
 mod list;
 mod lost;
+mod many;
 mod part;
 mod scan;
 #[cfg(test)]

@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ScopedJoinHandle;
 
@@ -23,8 +22,6 @@ const STRETCH_BYTES: usize = 256 << 10;
 /// No thread goes further ahead than so many documents, or bytes of them.
 const AHEAD: usize = 1 << 14;
 const AHEAD_BYTES: usize = 32 << 20;
-/// Keys are asked for in chunks of so many, and on one thread when there are few of them.
-const CHUNK: usize = 64;
 
 impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
     /// Does `work` for each document of a range, on so many threads (0: as many as the machine runs at once), and
@@ -72,43 +69,10 @@ impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
             given
         })
     }
-
-    /// Does `work` for each key and the document there, on so many threads (0: as many as the machine runs at once).
-    /// The answers are in the order of the keys.
-    pub fn get_many<T: Send>(
-        &self,
-        keys: &[Key],
-        threads: usize,
-        work: impl Fn(&'a O, &Key, Result<Option<Document>>) -> T + Sync,
-    ) -> Vec<T> {
-        let answer = |key| work(self.objects, key, self.get(key));
-        let chunks: Vec<&[Key]> = keys.chunks(CHUNK).collect();
-        if chunks.len() <= 2 || threads_for(threads) < 2 {
-            return keys.iter().map(answer).collect();
-        }
-        let next = AtomicUsize::new(0);
-        let done: Mutex<Vec<(usize, Vec<T>)>> = Mutex::new(Vec::with_capacity(chunks.len()));
-        let run = || {
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(chunk) = chunks.get(at) else { return };
-                let answers = chunk.iter().map(answer).collect();
-                done.lock().unwrap_or_else(PoisonError::into_inner).push((at, answers));
-            }
-        };
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads_for(threads).min(chunks.len())).map(|_| scope.spawn(run)).collect();
-            run();
-            join(others);
-        });
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.sort_unstable_by_key(|(at, _)| *at);
-        done.into_iter().flat_map(|(_, answers)| answers).collect()
-    }
 }
 
 /// Waits for threads. The panic of one goes on here as it is, where the scope would tell only that there was one.
-fn join(threads: Vec<ScopedJoinHandle<'_, ()>>) {
+pub(super) fn join(threads: Vec<ScopedJoinHandle<'_, ()>>) {
     for thread in threads {
         if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
@@ -116,7 +80,7 @@ fn join(threads: Vec<ScopedJoinHandle<'_, ()>>) {
     }
 }
 
-fn threads_for(wanted: usize) -> usize {
+pub(super) fn threads_for(wanted: usize) -> usize {
     static MACHINE: OnceLock<usize> = OnceLock::new();
     match wanted {
         0 => *MACHINE.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get)),

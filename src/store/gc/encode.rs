@@ -117,7 +117,7 @@ impl<'a> Encoder<'a> {
             EntryKind::Whole(_) if size < SMALLEST as u64 => Ok(None),
             EntryKind::Whole(_) if !tries_deltas && !is_quick(stream) => Ok(None),
             EntryKind::Whole(_) => {
-                let object = self.packed(pack, place, |offset| pack.pack.read_checked(offset, id))?;
+                let object = self.packed(pack, place, |offset| pack.pack.read_checked(Some(kind), offset, id))?;
                 // What was written in a hurry is compressed anew.
                 let stream = (!is_quick(stream)).then(|| stream.to_vec());
                 Ok(Some(Fresh { id, body: object.body, stream }))

@@ -67,6 +67,11 @@ impl Index {
         self.bytes.len() as u64
     }
 
+    /// Whether ids are looked for by copying some of them.
+    pub(crate) fn is_large(&self) -> bool {
+        self.bytes.is_large()
+    }
+
     /// Gives back the memory of the pages that were looked at.
     pub(crate) fn release(&self) {
         self.bytes.release();
@@ -110,46 +115,48 @@ impl Index {
 
     /// The place of an id.
     pub(crate) fn find(&self, id: Id) -> Option<u32> {
-        let at = self.lower_bound(id);
-        (at < self.len && self.id_bytes(at) == id.as_bytes()).then_some(at)
+        self.search(id).ok()
     }
 
-    /// The first place whose id is not less than this one.
+    /// The place of an id, or (as `Err`) the first place whose id is not less.
     ///
     /// Ids are evenly spread, so where one lies can be guessed from its value: two or three looks at memory instead of
     /// the ten or more of halving. Halving ends what guessing does not, so odd ids cost no more than that.
-    fn lower_bound(&self, id: Id) -> u32 {
-        let first = id.as_bytes()[0];
-        let mut low = if first == 0 { 0 } else { self.fanout(first - 1) };
-        let mut high = self.fanout(first);
-        let key = u64_at(id.as_bytes(), 0);
-        // All ids from `low` to `high` have values between these two.
-        let (mut least, mut most) = (u64::from(first) << 56, u64::from(first) << 56 | u64::MAX >> 8);
-        let mut guesses = 4;
-        while low < high {
-            let middle = if guesses > 0 && most > least {
-                guesses -= 1;
-                let share = u128::from(key.saturating_sub(least)) * u128::from(high - low) / u128::from(most - least);
-                low + u32::try_from(share).map_or(high - low - 1, |share| share.min(high - low - 1))
-            } else {
-                low + (high - low) / 2
-            };
-            let bytes = self.id_bytes(middle);
-            let value = u64_at(bytes, 0);
-            let order = value.cmp(&key).then_with(|| bytes.cmp(id.as_bytes()));
-            match order {
-                Ordering::Less => (low, least) = (middle + 1, value),
-                Ordering::Equal => return middle,
-                Ordering::Greater => (high, most) = (middle, value),
+    fn search(&self, id: Id) -> Result<u32, u32> {
+        let mut gap = Gap::of(self, id);
+        let mut piece = None;
+        while let Some(middle) = gap.guess() {
+            if self.is_large()
+                && let Some((first, ids)) = self.piece(piece.get_or_insert([[0; 32]; PIECE]), middle, &gap)
+            {
+                match ids.binary_search(id.as_bytes()) {
+                    Ok(at) => return Ok(first + at as u32),
+                    Err(at) => gap.narrow(first, at, ids),
+                }
+                continue;
+            }
+            let found = self.id_bytes(middle);
+            match u64_at(found, 0).cmp(&gap.key).then_with(|| found.cmp(id.as_bytes())) {
+                Ordering::Equal => return Ok(middle),
+                order => gap.narrow(middle, usize::from(order.is_lt()), std::slice::from_ref(found)),
             }
         }
-        low
+        Err(gap.low)
+    }
+
+    /// Copies the ids around a place, without what lies outside the gap, and answers the place of the first too. `None`
+    /// where the file cannot be read: the map will tell.
+    fn piece<'p>(&self, room: &'p mut [[u8; 32]; PIECE], middle: u32, gap: &Gap) -> Option<(u32, &'p [[u8; 32]])> {
+        let first = middle.saturating_sub(PIECE as u32 / 2).max(gap.low);
+        let count = (gap.high - first).min(PIECE as u32) as usize;
+        self.bytes.copy(IDS + first as usize * 32, room[..count].as_flattened_mut()).ok()?;
+        Some((first, &room[..count]))
     }
 
     /// The ids that start with these digits, in ascending order.
     pub(crate) fn with_prefix<'a>(&'a self, prefix: &'a Prefix) -> impl Iterator<Item = Id> + 'a {
         let least = format!("{:0<64}", prefix.as_hex()).parse().expect("digits of a prefix and zeros make an id");
-        (self.lower_bound(least)..self.len).map(|n| self.id(n)).take_while(|&id| prefix.matches(id))
+        (self.search(least).unwrap_or_else(|at| at)..self.len).map(|n| self.id(n)).take_while(|&id| prefix.matches(id))
     }
 
     /// The checksum of the pack that this is the index of.
@@ -175,6 +182,58 @@ impl Index {
             }
         }
         Ok(())
+    }
+}
+
+/// So many ids are copied at once out of a large index: a guess among a few thousand is mostly no further off.
+const PIECE: usize = 64;
+
+/// The places among which an id is looked for.
+struct Gap {
+    low: u32,
+    high: u32,
+    /// The start of the id as a number, and those between which the ids from `low` to `high` lie.
+    key: u64,
+    least: u64,
+    most: u64,
+    /// How often a place may still be guessed.
+    guesses: u8,
+}
+
+impl Gap {
+    fn of(index: &Index, id: Id) -> Gap {
+        let first = id.as_bytes()[0];
+        let start = u64::from(first) << 56;
+        Gap {
+            low: first.checked_sub(1).map_or(0, |before| index.fanout(before)),
+            high: index.fanout(first),
+            key: u64_at(id.as_bytes(), 0),
+            least: start,
+            most: start | u64::MAX >> 8,
+            guesses: 4,
+        }
+    }
+
+    /// Where the id is likely to be; `None` when no place is left.
+    fn guess(&mut self) -> Option<u32> {
+        let len = self.high.checked_sub(self.low).filter(|&len| len > 0)?;
+        if self.guesses == 0 || self.most <= self.least {
+            return Some(self.low + len / 2);
+        }
+        self.guesses -= 1;
+        let share =
+            u128::from(self.key.saturating_sub(self.least)) * u128::from(len) / u128::from(self.most - self.least);
+        Some(self.low + u32::try_from(share).map_or(len - 1, |share| share.min(len - 1)))
+    }
+
+    /// Leaves what can be where `ids` stand from `first` on, and `at` of them are less than the id.
+    fn narrow(&mut self, first: u32, at: usize, ids: &[[u8; 32]]) {
+        if let Some(before) = at.checked_sub(1).and_then(|at| ids.get(at)) {
+            (self.low, self.least) = (first + at as u32, u64_at(before, 0));
+        }
+        if let Some(behind) = ids.get(at) {
+            (self.high, self.most) = (first + at as u32, u64_at(behind, 0));
+        }
     }
 }
 

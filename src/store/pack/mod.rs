@@ -7,6 +7,7 @@ pub(crate) mod files;
 pub(crate) mod index;
 mod inflate;
 mod queue;
+mod read;
 pub(crate) mod receive;
 mod resolve;
 pub(crate) mod salvage;
@@ -14,23 +15,23 @@ pub(crate) mod set;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trail;
 pub(crate) mod write;
 
-use std::collections::HashSet;
-use std::hash::RandomState;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
 use super::IN_MEMORY_LIMIT;
-use super::cache::Cache;
 use crate::disk::{Bytes, Disk};
-use crate::object::{Error, Id, Kind, Object};
-use entry::{EntryHeader, EntryKind};
+use crate::object::{Error, Id};
+use entry::EntryHeader;
 use index::Index;
+pub(crate) use read::{Bases, Opened};
+use trail::AllTrails;
 
 /// What is wrong with bytes of a pack or of its index. Who knows the file adds its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,20 +71,6 @@ impl Failure {
     }
 }
 
-/// The bodies that deltas were made into objects from lately, by pack and offset. Shared by all packs of a store.
-#[derive(Debug)]
-pub(crate) struct Bases {
-    cache: Cache<(u32, u64), Arc<Object>, RandomState>,
-    packs: AtomicU32,
-}
-
-impl Bases {
-    /// A cache of at most `budget` bytes.
-    pub(crate) fn new(budget: usize) -> Bases {
-        Bases { cache: Cache::new(budget), packs: AtomicU32::new(0) }
-    }
-}
-
 /// So many bytes of a pack are mapped before their pages are given back: they count as this process's memory.
 const MAPPED: usize = 64 << 20;
 /// The system maps about so many bytes around each that is looked at.
@@ -102,26 +89,10 @@ pub(crate) struct Pack {
     /// The stretches of the data that were looked at since its pages were last given back, a bit each, and how many.
     touched: OnceLock<Vec<AtomicU64>>,
     mapped: AtomicU64,
+    trails: AllTrails,
     bases: Arc<Bases>,
     /// What stands for this pack among the bases.
     number: u32,
-}
-
-/// What can be told of an object without making its body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Outline {
-    /// What it is.
-    pub(crate) kind: Kind,
-    /// The body's size in bytes.
-    pub(crate) size: u64,
-    /// How many deltas stand between it and a body that is stored whole.
-    pub(crate) depth: u32,
-}
-
-/// One delta on the way from an object to a body that is stored whole.
-struct Link {
-    offset: u64,
-    header: EntryHeader,
 }
 
 fn with_ending(stem: &Path, ending: &str) -> PathBuf {
@@ -143,6 +114,7 @@ impl Pack {
             data: OnceLock::new(),
             touched: OnceLock::new(),
             mapped: AtomicU64::new(0),
+            trails: AllTrails::default(),
             bases,
             number,
         })
@@ -195,12 +167,17 @@ impl Pack {
         Ok(self.index.offset(n)?)
     }
 
+    /// An offset among the entries, and where they end.
+    fn within(&self, offset: u64) -> Result<(usize, usize), Failure> {
+        let end = self.data()?.len() - CHECKSUM;
+        let at = usize::try_from(offset).ok().filter(|&at| at >= HEADER && at < end);
+        Ok((at.ok_or(Flaw("an offset is beyond the pack"))?, end))
+    }
+
     /// The header of the entry at an offset, and all that follows it in the pack, first its zlib stream.
     pub(crate) fn entry(&self, offset: u64) -> Result<(EntryHeader, &[u8]), Failure> {
-        let data = self.data()?;
-        let entries = &data[..data.len() - CHECKSUM];
-        let at = usize::try_from(offset).ok().filter(|&at| at >= HEADER && at < entries.len());
-        let rest = &entries[at.ok_or(Flaw("an offset is beyond the pack"))?..];
+        let (at, end) = self.within(offset)?;
+        let rest = &self.data()?[at..end];
         let header = entry::decode(rest, offset)?;
         Ok((header, &rest[header.len..]))
     }
@@ -280,123 +257,6 @@ impl Pack {
                 self.release();
             }
         }
-    }
-
-    fn inflate(&self, header: &EntryHeader, rest: &[u8]) -> Result<Vec<u8>, Failure> {
-        if header.size > IN_MEMORY_LIMIT {
-            return Err(Failure::TooLarge(header.size));
-        }
-        let (body, len) = inflate::exact(rest, header.size)?;
-        self.count(rest, len);
-        Ok(body)
-    }
-
-    /// Where the base of an entry lies; `None` for what is stored whole.
-    fn base_of(&self, kind: EntryKind) -> Result<Option<u64>, Failure> {
-        match kind {
-            EntryKind::Whole(_) => Ok(None),
-            EntryKind::OfsDelta(base) => Ok(Some(base)),
-            EntryKind::RefDelta(id) => {
-                let place = self.index.find(id).ok_or(Flaw("the base of a delta is not in the pack"))?;
-                self.offset(place).map(Some)
-            }
-        }
-    }
-
-    /// Follows the bases from an offset on, until `stop` says that it goes no further. Answers the deltas on the way
-    /// and the offset and the header of what they end at.
-    fn chain(&self, offset: u64, stop: &mut dyn FnMut(u64) -> bool) -> Result<(Vec<Link>, Link), Failure> {
-        let (mut links, mut at) = (Vec::new(), offset);
-        // A base is before its delta unless it is named by its id: a circle has at least one such step forwards.
-        let mut forwards = HashSet::new();
-        loop {
-            let (header, _) = self.entry(at)?;
-            let link = Link { offset: at, header };
-            if !links.is_empty() && stop(at) {
-                return Ok((links, link));
-            }
-            let Some(base) = self.base_of(header.kind)? else { return Ok((links, link)) };
-            if base >= at && !forwards.insert(base) {
-                return Err(Flaw("deltas are each other's bases").into());
-            }
-            links.push(link);
-            at = base;
-        }
-    }
-
-    /// What the object at an offset is; its body is not made.
-    pub(crate) fn outline(&self, offset: u64) -> Result<Outline, Failure> {
-        let (links, last) = self.chain(offset, &mut |_| false)?;
-        let EntryKind::Whole(kind) = last.header.kind else { return Err(Flaw("a delta has no base").into()) };
-        let size = match links.first() {
-            None => last.header.size,
-            Some(link) => {
-                let mut head = [0; delta::HEAD];
-                let len = inflate::head(self.entry(link.offset)?.1, &mut head)?;
-                delta::sizes(&head[..len])?.1
-            }
-        };
-        Ok(Outline { kind, size, depth: links.len() as u32 })
-    }
-
-    /// The object at an offset, in memory. Its hash is not checked.
-    pub(crate) fn read(&self, offset: u64) -> Result<Object, Failure> {
-        let (header, rest) = self.entry(offset)?;
-        if let EntryKind::Whole(kind) = header.kind {
-            return Ok(Object { kind, body: self.inflate(&header, rest)? });
-        }
-        let mut known = None;
-        let (mut links, last) = self.chain(offset, &mut |at| {
-            known = self.bases.cache.get(&(self.number, at));
-            known.is_some()
-        })?;
-        let mut base = match known {
-            Some(object) => object,
-            None => {
-                let object = self.read_whole(&last)?;
-                self.keep(last.offset, object)
-            }
-        };
-        while let Some(link) = links.pop() {
-            let delta = self.inflate(&link.header, self.entry(link.offset)?.1)?;
-            let size = delta::sizes(&delta)?.1;
-            if size > IN_MEMORY_LIMIT {
-                return Err(Failure::TooLarge(size));
-            }
-            let object = Object { kind: base.kind, body: delta::apply(&base.body, &delta)? };
-            if links.is_empty() {
-                return Ok(object);
-            }
-            base = self.keep(link.offset, object);
-        }
-        Err(Flaw("a delta has no base").into())
-    }
-
-    fn read_whole(&self, link: &Link) -> Result<Object, Failure> {
-        let EntryKind::Whole(kind) = link.header.kind else { return Err(Flaw("a delta has no base").into()) };
-        Ok(Object { kind, body: self.inflate(&link.header, self.entry(link.offset)?.1)? })
-    }
-
-    /// The object at an offset, checked against its id.
-    pub(crate) fn read_checked(&self, offset: u64, id: Id) -> Result<Object, Failure> {
-        let object = self.read(offset)?;
-        if object.id() == id { Ok(object) } else { Err(Flaw("its hash is another").into()) }
-    }
-
-    /// The kind and size of an object that is stored whole, and its zlib stream; `None` for a delta.
-    pub(crate) fn stream(self: &Arc<Pack>, offset: u64) -> Result<Option<(Kind, u64, Stream)>, Failure> {
-        let (header, _) = self.entry(offset)?;
-        let EntryKind::Whole(kind) = header.kind else { return Ok(None) };
-        let at = offset + header.len as u64;
-        Ok(Some((kind, header.size, Stream { pack: self.clone(), at })))
-    }
-
-    /// Keeps a base for other deltas.
-    fn keep(&self, offset: u64, object: Object) -> Arc<Object> {
-        let size = object.body.len() + 128;
-        let object = Arc::new(object);
-        self.bases.cache.insert((self.number, offset), object.clone(), size);
-        object
     }
 }
 

@@ -7,11 +7,14 @@ use std::sync::{Arc, RwLock};
 
 use super::{Bases, Failure, Flaw, Pack};
 use crate::disk::Disk;
-use crate::object::{Error, Id};
+use crate::object::{Error, Id, Kind, Object};
 use crate::store::{Result, io_error};
 
 /// How often the packs are listed anew for one object while they are being replaced.
 const ATTEMPTS: usize = 8;
+
+/// So many packs are few.
+const FEW: usize = 6;
 
 /// The reader of a packed object, from its pack and offset.
 pub(crate) type FromPack<'f, T> = &'f dyn Fn(&Arc<Pack>, u64) -> Result<T, Failure>;
@@ -111,17 +114,27 @@ impl Packs {
         Ok(self.places(&listed, id).next().map(|(pack, place)| (pack.clone(), place)))
     }
 
-    /// All places of an object, that in the pack of the last find first.
+    /// All places of an object, that in the pack of the last find first. Among few packs large indexes come last, since
+    /// looking into one for nothing costs more than into all the others.
     fn places<'l>(&self, listed: &'l Listed, id: Id) -> impl Iterator<Item = (&'l Arc<Pack>, u32)> {
         let count = listed.packs.len();
         let recent = self.recent.load(Ordering::Relaxed);
-        let order = (0..count).map(move |n| (recent + n) % count);
+        let is_last = move |at: usize| count <= FEW && listed.packs[at].index().is_large();
+        let order = move || (0..count).map(move |n| (recent + n) % count);
+        let order = order().filter(move |&at| !is_last(at)).chain(order().filter(move |&at| is_last(at)));
         order.filter_map(move |at| {
             let pack = &listed.packs[at];
             let place = pack.index().find(id)?;
             self.recent.store(at, Ordering::Relaxed);
             Some((pack, place))
         })
+    }
+
+    /// The object of this id and kind, if it is where the last one that was found leads to: see [`Pack::read_next`].
+    pub(crate) fn read_next(&self, kind: Kind, id: Id) -> Result<Option<Object>> {
+        let listed = self.listed()?;
+        let pack = listed.packs.get(self.recent.load(Ordering::Relaxed));
+        Ok(pack.and_then(|pack| pack.read_next(kind, id)))
     }
 
     /// Reads an object from one of the packs that were found last. Where a pack is damaged another may have the object

@@ -3,7 +3,7 @@
 use proptest::collection::btree_map;
 use proptest::prelude::*;
 
-use crate::disk::Bytes;
+use crate::disk::{Bytes, Disk, OsDisk};
 use crate::object::{Id, Prefix};
 use crate::store::pack::Flaw;
 use crate::store::pack::index::{Index, IndexEntry, write_index};
@@ -34,7 +34,7 @@ proptest! {
 
     #[test]
     fn round_trip(
-        map in btree_map(id(), (any::<u32>(), any::<u64>(), 0u32..64), 0..200),
+        map in btree_map(id(), (any::<u32>(), any::<u64>(), 0u32..64), 0..400),
         others in prop::collection::vec(id(), 0..50),
     ) {
         let entries: Vec<IndexEntry> =
@@ -49,8 +49,16 @@ proptest! {
             let expected: Vec<Id> = map.keys().copied().filter(|&id| prefix.matches(id)).collect();
             prop_assert_eq!(index.with_prefix(&prefix).collect::<Vec<_>>(), expected);
         }
+        // The same in a file that is taken for a large one, of which ids are copied by pieces.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), write(&entries)).unwrap();
+        let large = Index::open(OsDisk::without_sync().with_all_large().map(file.path()).unwrap()).unwrap();
+        for (n, entry) in (0..).zip(&entries) {
+            prop_assert_eq!(large.find(entry.id), Some(n));
+        }
         for id in others {
             prop_assert_eq!(index.find(id).is_some(), map.contains_key(&id));
+            prop_assert_eq!(large.find(id), index.find(id));
         }
     }
 

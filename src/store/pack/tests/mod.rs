@@ -7,6 +7,7 @@ mod read;
 mod receive;
 mod salvage;
 mod set;
+mod trail;
 mod write;
 
 use std::fmt::Write;

@@ -1,0 +1,85 @@
+//! Many keys at once, on all cores. They are looked up in their order, whatever the order in which they are asked for:
+//! neighbours share the trees that lead to them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::folder::{Folder, part_for};
+use super::scan::{join, threads_for};
+use super::{Document, Key, Result, Tree};
+use crate::object::{self, Objects, TreeId};
+
+/// A thread takes so many keys at a time; fewer than two such chunks are looked up by one.
+const CHUNK: usize = 64;
+
+impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
+    /// Does `work` for each key and the document there, on so many threads (0: as many as the machine runs at once).
+    /// The answers are in the order of the keys.
+    pub fn get_many<T: Send>(
+        &self,
+        keys: &[Key],
+        threads: usize,
+        work: impl Fn(&'a O, &Key, Result<Option<Document>>) -> T + Sync,
+    ) -> Vec<T> {
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_unstable_by(|a, b| keys[*a].cmp(&keys[*b]));
+        let chunks: Vec<&[usize]> = order.chunks(CHUNK).collect();
+        let next = AtomicUsize::new(0);
+        let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(keys.len()));
+        let run = || {
+            let mut way = Way { objects: self.objects, trees: Vec::new() };
+            while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let answer = |&at: &usize| (at, work(self.objects, &keys[at], way.get(self.root, &keys[at])));
+                let answers: Vec<(usize, T)> = chunk.iter().map(answer).collect();
+                done.lock().unwrap_or_else(PoisonError::into_inner).extend(answers);
+            }
+        };
+        let threads = if chunks.len() > 2 { threads_for(threads).min(chunks.len()) } else { 1 };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
+            run();
+            join(others);
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_unstable_by_key(|(at, _)| *at);
+        done.into_iter().map(|(_, answer)| answer).collect()
+    }
+}
+
+/// The way to the last key that was looked up.
+struct Way<'a, O: ?Sized> {
+    objects: &'a O,
+    /// The trees of folders and parts, from the root on.
+    trees: Vec<(TreeId, Arc<object::Tree>)>,
+}
+
+impl<O: Objects + ?Sized> Way<'_, O> {
+    /// The document at a key, as [`Tree::get`] finds it.
+    fn get(&mut self, root: TreeId, key: &Key) -> Result<Option<Document>> {
+        let (mut at, mut depth) = (root, 0);
+        for name in key.names() {
+            let found = loop {
+                let tree = self.tree(depth, at)?;
+                depth += 1;
+                match part_for(tree, name.as_bytes()) {
+                    Some((_, part)) => at = part,
+                    None => break tree.find(name.as_bytes(), true),
+                }
+            };
+            match found {
+                Some(entry) => at = TreeId(entry.id),
+                None => return Ok(None),
+            }
+        }
+        Ok(Folder::load(self.objects, at)?.document)
+    }
+
+    /// The tree that comes after so many others.
+    fn tree(&mut self, depth: usize, id: TreeId) -> Result<&object::Tree> {
+        if self.trees.get(depth).is_none_or(|(held, _)| *held != id) {
+            self.trees.truncate(depth);
+            self.trees.push((id, self.objects.tree(id)?));
+        }
+        Ok(&self.trees[depth].1)
+    }
+}
