@@ -1,14 +1,14 @@
 //! `isodb rule`: the rules by which documents are merged that two sides changed differently.
 
+mod script;
 mod test;
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use isodb::{
-    BlobId, Changeset, Condition, Database, Document, Error, Key, Kind, MAX_CONTENT, Objects, Rule, Rules, RulesError,
+    BlobId, Changeset, Condition, Database, Document, Error, Key, Kind, Objects, Rule, Rules, RulesError, Script,
     TreeId, Value, write_json,
 };
 use serde_json::value::RawValue;
@@ -17,7 +17,6 @@ use crate::args::{ListArgs, OneCommitArgs};
 use crate::complete;
 use crate::context::Context;
 use crate::error::{Failure, say};
-use crate::input::{Input, unreadable};
 use crate::output::{Output, quoted};
 
 /// So often the rules are edited anew that somebody else has changed meanwhile.
@@ -49,6 +48,8 @@ enum Command {
     /// Add a rule as one commit, and print its id
     ///
     /// In PATTERN, `*` stands for any characters within a segment, and the segment `**` for any number of segments.
+    ///
+    /// A script that does not compile is refused, and the line is named.
     #[command(after_help = "Examples:
   isodb rule add '**/*.md' text --before 1
   isodb rule add 'stock/*' json --field /count=sum --field '/tags=union'
@@ -98,7 +99,7 @@ struct AddArgs {
     /// counts
     #[arg(long = "field", value_name = "POINTER=KIND")]
     fields: Vec<String>,
-    /// With script: the script's key, which starts with _isodb/merge/
+    /// With script: the script's key, which starts with _isodb/merge/. The document has to be there
     #[arg(long, value_name = "KEY", add = complete::keys())]
     script: Option<String>,
     /// With script: a file to store as the script in the same commit, under its name in _isodb/merge/ or under --script
@@ -182,14 +183,29 @@ fn add(context: &Context, args: AddArgs) -> Result<()> {
     let rule = rule(&args, script.as_ref().map(|(key, _)| key))?;
     let message = format!("rule add {} {}", quoted(&args.pattern), args.kind);
     let edit = Edit { write: &args.write, message };
-    edit.run(context, |db, found, changes| {
-        match &script {
-            Some((key, Some(source))) => changes.put(key.clone(), BlobId(db.store().put(Kind::Blob, source)?)),
-            // A rule without its script would leave every document in conflict.
-            Some((key, None)) => changes.require(key.clone(), Condition::Exists),
-            None => {}
+    edit.run(context, |db, tree, found, changes| {
+        let rules = Rules::document_with(found, rule.clone(), args.before)?;
+        if let Some((key, given)) = &script {
+            let source = match given {
+                Some(source) => source.clone(),
+                // A rule without its script would leave every document in conflict.
+                None => match db.tree(tree).get(key)? {
+                    Some(document) => db.store().blob(document.blob)?,
+                    None => {
+                        return Err(Failure::no_such(format!("there is no document {:?}", key.text()))
+                            .hint("`isodb put` stores it first, or --script-file with the rule")
+                            .into());
+                    }
+                },
+            };
+            let dialect = script::dialect(key, args.engine.as_deref())?;
+            script::check(context, key, &Script { dialect, source: source.clone() })?;
+            match given {
+                Some(_) => changes.put(key.clone(), BlobId(db.store().put(Kind::Blob, &source)?)),
+                None => changes.require(key.clone(), Condition::Exists),
+            }
         }
-        Ok(Rules::document_with(found, rule.clone(), args.before)?)
+        Ok(rules)
     })
 }
 
@@ -197,25 +213,8 @@ fn add(context: &Context, args: AddArgs) -> Result<()> {
 fn script(context: &Context, args: &AddArgs) -> Result<Option<(Key, Option<Vec<u8>>)>> {
     let given = args.script.as_deref().map(super::key).transpose()?;
     let Some(file) = &args.script_file else { return Ok(given.map(|key| (key, None))) };
-    let (key, source) = read_script(context, file)?;
+    let (key, source) = script::read(context, file)?;
     Ok(Some((given.unwrap_or(key), Some(source))))
-}
-
-/// A script in a file, and the key that it has by the file's name.
-fn read_script(context: &Context, file: &Path) -> Result<(Key, Vec<u8>)> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let key = super::key(&format!("{}/{name}", Rules::folder()))?;
-    let input = Input::open(context, Some(file))?;
-    let mut source = Vec::new();
-    input
-        .source
-        .take(MAX_CONTENT as u64 + 1)
-        .read_to_end(&mut source)
-        .map_err(|error| unreadable(&input.name, error))?;
-    if source.len() > MAX_CONTENT {
-        return Err(Failure::usage(format!("{} is too long for a script", input.name)).into());
-    }
-    Ok((key, source))
 }
 
 /// The rule that the arguments state. Whether it is one is checked where it is added.
@@ -242,7 +241,7 @@ fn rule(args: &AddArgs, script: Option<&Key>) -> Result<Value> {
 
 fn remove(context: &Context, args: RemoveArgs) -> Result<()> {
     let edit = Edit { write: &args.write, message: format!("rule remove {}", quoted(&args.rule)) };
-    edit.run(context, |_, found, _| {
+    edit.run(context, |_, _, found, _| {
         let found = found.ok_or_else(|| Failure::no_such("there are no merge rules"))?;
         Rules::document_without(found, number(&Rules::parse(found)?, &args.rule)?).map_err(|error| match error {
             RulesError::NoRule { .. } => {
@@ -282,14 +281,15 @@ impl Edit<'_> {
     fn run(
         self,
         context: &Context,
-        change: impl Fn(&Database, Option<&[u8]>, &mut Changeset) -> Result<Vec<u8>>,
+        change: impl Fn(&Database, TreeId, Option<&[u8]>, &mut Changeset) -> Result<Vec<u8>>,
     ) -> Result<()> {
         let db = context.database_to_write(self.write.commit.sync)?;
         let key = Rules::key();
         for attempt in 1.. {
-            let found = document(&db, self.tree(context, &db)?)?;
+            let tree = self.tree(context, &db)?;
+            let found = document(&db, tree)?;
             let mut changes = Changeset::new();
-            let text = change(&db, found.as_ref().map(|(_, text)| text.as_slice()), &mut changes)?;
+            let text = change(&db, tree, found.as_ref().map(|(_, text)| text.as_slice()), &mut changes)?;
             let holds = found.map_or(Condition::Absent, |(document, _)| Condition::Holds(document.blob));
             changes.require(key.clone(), holds);
             changes.put(key.clone(), BlobId(db.store().put(Kind::Blob, &text)?));
