@@ -12,13 +12,8 @@ use super::history::paths;
 use super::lineage::Lineage;
 use super::merge::is_merge_commit;
 use crate::object::{BlobId, CommitId, Ident, Objects, TreeId};
-use crate::store::{FilterPath, NO_GENERATION, Store};
-use crate::tree::{Document, Key, Tree};
-
-/// For so few keys they are looked up one by one; for more, trees are compared as a whole first.
-const FEW: usize = 8;
-/// How many differences between two trees are looked at for each key before the keys are looked up one by one.
-const DIFFERENCES: usize = 4;
+use crate::store::{FilterPath, NO_GENERATION};
+use crate::tree::{Document, Key};
 
 /// The commit that introduced a version of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -298,32 +293,8 @@ impl<'a> Walk<'a> {
         if old == new {
             return Ok(Vec::new());
         }
-        let (old, new) = (self.db.tree(old), self.db.tree(new));
-        if keys.len() > FEW
-            && let Some(found) = self.differing(&old, &new, keys)
-        {
-            return Ok(found);
-        }
-        let mut found = Vec::new();
-        for &number in keys {
-            let key = &self.asked.keys[number];
-            if old.get(key)? != new.get(key)? {
-                found.push(number);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The same from all differences of the trees. `None` where there are too many for the number of keys, or they
-    /// cannot be told: what is wrong elsewhere in a tree is no matter of these keys.
-    fn differing(&self, old: &Tree<'_, Store>, new: &Tree<'_, Store>, keys: &[usize]) -> Option<Vec<usize>> {
-        let mut found = Vec::new();
-        let mut differences = old.diff(new, None).ok()?;
-        for change in differences.by_ref().take(DIFFERENCES * keys.len()) {
-            let key = change.ok()?.key;
-            let at = keys.binary_search_by(|number| self.asked.keys[*number].cmp(&key));
-            found.extend(at.map(|at| keys[at]).ok());
-        }
-        differences.next().is_none().then_some(found)
+        let names: Vec<&Key> = keys.iter().map(|number| &self.asked.keys[*number]).collect();
+        let found = self.db.tree(old).differing(&self.db.tree(new), &names)?;
+        Ok(found.into_iter().map(|at| keys[at]).collect())
     }
 }

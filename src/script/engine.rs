@@ -1,4 +1,6 @@
-//! What an engine is to the rest of the room: one script, ready to run, and the list of those that are loaded.
+//! What an engine is to the rest of the room: one script, ready to run; and the scripts that were loaded, by their numbers.
+
+use std::sync::Arc;
 
 use super::limits::CONTENT;
 use super::{Dialect, Job, Loaded, Script, Verdict, rhai, wasm};
@@ -13,52 +15,69 @@ pub(super) trait Engine {
     fn run(&mut self, job: &Job, print: &mut dyn FnMut(&str)) -> Verdict;
 }
 
-/// The scripts that were loaded, by their numbers.
-#[derive(Default)]
-pub(super) struct Engines(Vec<(Script, Box<dyn Engine>)>);
+/// Makes a script ready to run; the error is the reason of every conflict that it leaves.
+fn compile(script: &Script) -> Result<Box<dyn Engine>, String> {
+    match script.dialect {
+        _ if script.source.len() > CONTENT => Err(format!("the script has more than {CONTENT} bytes")),
+        Dialect::Rhai1 => rhai::compile(&script.source),
+        Dialect::Wasm1 => wasm::compile(&script.source),
+    }
+}
 
-impl Engines {
-    /// Takes in a script; one that is there already keeps its number, for many merges in a row load the same ones. One
-    /// that does not compile becomes an engine whose every verdict is the reason.
-    pub(super) fn load(&mut self, script: &Script) -> Loaded {
-        if let Some(number) = self.0.iter().position(|(known, _)| known == script) {
-            return Loaded { script: number, takes_sides: self.0[number].1.takes_sides() };
+/// The scripts that were loaded. A script's number is its place.
+#[derive(Default)]
+pub(super) struct Scripts(Vec<Arc<Script>>);
+
+impl Scripts {
+    /// Takes in a script, and answers its number; one that is there already keeps its own, for many merges in a row load
+    /// the same ones.
+    pub(super) fn add(&mut self, script: Script) -> (usize, Arc<Script>) {
+        if let Some(number) = self.0.iter().position(|known| **known == script) {
+            return (number, Arc::clone(&self.0[number]));
         }
-        let compiled = match script.dialect {
-            _ if script.source.len() > CONTENT => Err(format!("the script has more than {CONTENT} bytes")),
-            Dialect::Rhai1 => rhai::compile(&script.source),
-            Dialect::Wasm1 => wasm::compile(&script.source),
-        };
-        let engine = compiled.unwrap_or_else(|reason| Box::new(Broken(reason)));
-        let loaded = Loaded { script: self.0.len(), takes_sides: engine.takes_sides() };
-        self.0.push((script.clone(), engine));
-        loaded
+        let script = Arc::new(script);
+        self.0.push(Arc::clone(&script));
+        (self.0.len() - 1, script)
     }
 
-    /// Runs one job; nothing is answered when its script was never loaded.
-    pub(super) fn run(&mut self, job: &Job, print: &mut dyn FnMut(&str)) -> Option<Verdict> {
-        let (_, engine) = self.0.get_mut(job.script)?;
+    pub(super) fn get(&self, number: usize) -> Option<&Arc<Script>> {
+        self.0.get(number)
+    }
+}
+
+/// The engines of one thread, by the numbers of their scripts: each is made when the thread first needs it.
+#[derive(Default)]
+pub(super) struct Engines(Vec<Option<Result<Box<dyn Engine>, String>>>);
+
+impl Engines {
+    /// What is to be known of the script of this number.
+    pub(super) fn load(&mut self, number: usize, script: &Script) -> Loaded {
+        let engine = self.of(number, script);
+        let takes_sides = engine.as_ref().is_ok_and(|engine| engine.takes_sides());
+        Loaded { script: number, takes_sides, broken: engine.as_ref().err().cloned() }
+    }
+
+    /// Runs a job of this script.
+    pub(super) fn run(&mut self, script: &Script, job: &Job, print: &mut dyn FnMut(&str)) -> Verdict {
+        let engine = match self.of(job.script, script) {
+            Ok(engine) => engine,
+            Err(reason) => return Verdict::Conflict(reason.clone()),
+        };
         if [&job.base, &job.left, &job.right].into_iter().flatten().any(|content| content.len() > CONTENT) {
-            return Some(Verdict::Conflict(format!("a version has more than {CONTENT} bytes, too many for a script")));
+            return Verdict::Conflict(format!("a version has more than {CONTENT} bytes, too many for a script"));
         }
-        Some(match engine.run(job, print) {
+        match engine.run(job, print) {
             Verdict::Merged(content) if content.len() > CONTENT => {
                 Verdict::Conflict(format!("the result has more than {CONTENT} bytes"))
             }
             verdict => verdict,
-        })
-    }
-}
-
-/// A script that does not compile.
-struct Broken(String);
-
-impl Engine for Broken {
-    fn takes_sides(&self) -> bool {
-        false
+        }
     }
 
-    fn run(&mut self, _: &Job, _: &mut dyn FnMut(&str)) -> Verdict {
-        Verdict::Conflict(self.0.clone())
+    fn of(&mut self, number: usize, script: &Script) -> &mut Result<Box<dyn Engine>, String> {
+        if self.0.len() <= number {
+            self.0.resize_with(number + 1, || None);
+        }
+        self.0[number].get_or_insert_with(|| compile(script))
     }
 }

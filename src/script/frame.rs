@@ -116,6 +116,7 @@ impl Answer {
                 body.push(b'L');
                 push_number(&mut body, loaded.script);
                 body.push(u8::from(loaded.takes_sides));
+                push_maybe(&mut body, loaded.broken.as_deref().map(str::as_bytes), push);
                 return body;
             }
             Answer::Verdict(Verdict::Deleted) => return vec![b'D'],
@@ -131,7 +132,11 @@ impl Answer {
     pub(super) fn decode(body: &[u8]) -> io::Result<Answer> {
         let mut parts = Parts(body);
         let answer = match parts.byte()? {
-            b'L' => Answer::Loaded(Loaded { script: parts.number()?, takes_sides: parts.byte()? == 1 }),
+            b'L' => Answer::Loaded(Loaded {
+                script: parts.number()?,
+                takes_sides: parts.byte()? == 1,
+                broken: parts.maybe(Parts::text)?,
+            }),
             b'D' => Answer::Verdict(Verdict::Deleted),
             b'M' => Answer::Verdict(Verdict::Merged(parts.bytes()?)),
             b'C' => Answer::Verdict(Verdict::Conflict(parts.text()?)),
@@ -245,7 +250,8 @@ mod tests {
     #[test]
     fn answers_come_back() {
         for answer in [
-            Answer::Loaded(Loaded { script: 300, takes_sides: true }),
+            Answer::Loaded(Loaded { script: 300, takes_sides: true, broken: None }),
+            Answer::Loaded(Loaded { script: 0, takes_sides: false, broken: Some("it is none".to_owned()) }),
             Answer::Verdict(Verdict::Deleted),
             Answer::Verdict(Verdict::Merged(vec![0; 1000])),
             Answer::Verdict(Verdict::Conflict("why".to_owned())),

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use super::engine::Engines;
+use super::engine::{Engines, Scripts};
 use super::limits::STACK;
 use super::{Failure, Job, Loaded, Print, Runner, Script, Verdict};
 
@@ -70,13 +70,16 @@ impl InProcess {
 
 /// The thread: answers until nobody asks any more.
 fn serve(inbox: &Receiver<Request>, outbox: &Sender<Answer>, mut print: Print) {
-    let mut engines = Engines::default();
+    let (mut scripts, mut engines) = (Scripts::default(), Engines::default());
     while let Ok(request) = inbox.recv() {
         let answer = match request {
-            Request::Load(script) => Answer::Loaded(engines.load(&script)),
+            Request::Load(script) => {
+                let (number, script) = scripts.add(script);
+                Answer::Loaded(engines.load(number, &script))
+            }
             Request::Run(jobs) => {
-                let verdicts: Option<Vec<Verdict>> = jobs.iter().map(|job| engines.run(job, &mut print)).collect();
-                verdicts.map_or(Answer::UnknownScript, Answer::Verdicts)
+                let run = |job: &Job| Some(engines.run(scripts.get(job.script)?, job, &mut print));
+                jobs.iter().map(run).collect::<Option<_>>().map_or(Answer::UnknownScript, Answer::Verdicts)
             }
         };
         if outbox.send(answer).is_err() {

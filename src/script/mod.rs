@@ -109,12 +109,15 @@ pub enum Verdict {
 }
 
 /// What is known of a script that was loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// Its number, for [`Job::script`].
     pub script: usize,
     /// Whether it takes [`Job::sides`].
     pub takes_sides: bool,
+    /// Why it cannot be run, where it does not compile: the reason of every conflict that it leaves. The same on every
+    /// machine.
+    pub broken: Option<String>,
 }
 
 /// A failure of this machine, not of the script: another machine may have an answer, so none may be made up.

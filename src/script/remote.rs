@@ -98,6 +98,7 @@ impl<W: Write + Send, R: Read> super::Runner for Remote<W, R> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZero;
     use std::sync::{Arc, Mutex};
 
     use super::super::{Dialect, Runner, serve_scripts};
@@ -114,10 +115,15 @@ mod tests {
 
     #[test]
     fn more_than_the_pipes_hold_goes_through_in_order() {
+        [1, 2, 5].into_iter().for_each(through_pipes);
+    }
+
+    /// The same lines and verdicts, in the same order, whatever the number of threads.
+    fn through_pipes(threads: usize) {
         let (asked, requests) = io::pipe().unwrap();
         let (answers, answered) = io::pipe().unwrap();
         std::thread::scope(|scope| {
-            let served = scope.spawn(move || serve_scripts(asked, answered));
+            let served = scope.spawn(move || serve_scripts(NonZero::new(threads).unwrap(), asked, answered));
             let lines = Arc::new(Mutex::new(Vec::new()));
             let printed = Arc::clone(&lines);
             let mut remote = Remote::new(requests, answers)
@@ -126,6 +132,7 @@ mod tests {
             let once = remote.load(&script("fn merge(a, b, c, d) { print(a + c.len()); c }")).unwrap();
             let broken = remote.load(&script("fn")).unwrap();
             assert_eq!((twice.script, once.script, broken.script), (0, 1, 2));
+            assert!(twice.broken.is_none() && broken.broken.unwrap().contains("does not compile"));
             assert_eq!([twice.takes_sides, once.takes_sides, broken.takes_sides], [true, false, false]);
             let jobs: Vec<Job> = (0..200).map(|nth| job(nth % 3, 20_000 + nth)).collect();
             let verdicts = remote.run(&jobs).unwrap();
@@ -138,10 +145,24 @@ mod tests {
             assert_eq!(verdicts.len(), 200);
             assert_eq!(lines.lock().unwrap()[0], "k20001");
             assert_eq!(lines.lock().unwrap().len(), 67);
+            // One that takes all that it is granted changes nothing for those beside it.
+            let greedy = remote.load(&script("fn merge(a, b, c, d) { if a == \"k\" { loop {} } d }")).unwrap();
+            let jobs: Vec<Job> = (0..100)
+                .map(|nth| Job {
+                    key: if nth % 9 == 4 { "k" } else { "j" }.to_owned(),
+                    ..job(greedy.script, 1_000 + nth)
+                })
+                .collect();
+            for (nth, verdict) in remote.run(&jobs).unwrap().into_iter().enumerate() {
+                match verdict {
+                    Verdict::Merged(content) => assert_eq!((content.len(), nth % 9 == 4), (1_000 + nth, false)),
+                    verdict => assert!(matches!(verdict, Verdict::Conflict(_)) && nth % 9 == 4, "{verdict:?}"),
+                }
+            }
             // What is too large for any script is an answer and no failure.
             assert!(matches!(remote.run(&[job(1, 5 << 20)]).unwrap().as_slice(), [Verdict::Conflict(_)]));
             assert_eq!(remote.run(&[]), Ok(Vec::new()));
-            assert_eq!(remote.run(&[job(3, 1)]).unwrap_err().0, "has ended too early");
+            assert_eq!(remote.run(&[job(4, 1)]).unwrap_err().0, "has ended too early");
             drop(remote);
             assert_eq!(served.join().unwrap().unwrap_err().to_string(), "a script that was never loaded");
         });

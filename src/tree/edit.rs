@@ -147,10 +147,14 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
         }
         let height = parts.len() as u32;
         parts.reverse();
-        self.spread((id, tree), height, None, &mut parts, out)
+        if height == 0 {
+            self.spread_children((id, tree), None, false, out)
+        } else {
+            self.spread((id, tree), height, None, &mut parts, out)
+        }
     }
 
-    /// Applies the edits that come before `end` to the children below so many levels of parts.
+    /// Applies the edits that come before `end` to the children below so many levels of parts, at least one.
     ///
     /// `read` are the parts on the way to the first edit: they are entered first, the last of them before the others.
     fn spread(
@@ -161,9 +165,6 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
         read: &mut Vec<Arc<object::Tree>>,
         out: &mut Builder,
     ) -> Result<()> {
-        if height == 0 {
-            return self.spread_children((id, tree), end, out);
-        }
         let mut edges = tree.iter().filter(|e| !Edge::of(e).is_of_document()).peekable();
         while let Some(entry) = edges.next() {
             if !matches!(Edge::of(&entry), Edge::Part(_)) {
@@ -189,7 +190,10 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
                     None => self.objects.tree(part)?,
                 };
                 out.replaces(height - 1, part);
-                self.spread((part, &inside), height - 1, end, read, out)?;
+                match height {
+                    1 => self.spread_children((part, &inside), end, true, out)?,
+                    _ => self.spread((part, &inside), height - 1, end, read, out)?,
+                }
             } else {
                 out.add(self.objects, entry.name, part, height)?;
             }
@@ -204,14 +208,23 @@ impl<O: Objects + ?Sized> Editor<'_, O> {
         (u32::from(of) == height && first == folder::first_child(edge.name, height)).then_some(id)
     }
 
-    fn spread_children(&mut self, (id, tree): Listed<'_>, end: Option<&[u8]>, out: &mut Builder) -> Result<()> {
-        for entry in tree.iter().filter(|e| !Edge::of(e).is_of_document()) {
+    /// Applies the edits that come before `end` to the children that stand in a folder's own tree or in a part.
+    fn spread_children(
+        &mut self,
+        (id, tree): Listed<'_>,
+        end: Option<&[u8]>,
+        is_part: bool,
+        out: &mut Builder,
+    ) -> Result<()> {
+        for (at, entry) in tree.iter().filter(|e| !Edge::of(e).is_of_document()).enumerate() {
             let Edge::Child(name) = Edge::of(&entry) else { return Err(folder::misplaced(id, &entry)) };
             while self.is_next_before(Some(name)) && self.is_next_before(end) {
                 self.child(None, out)?;
             }
             if self.next_child() == Some(name) && self.is_next_before(end) {
                 self.child(Some(TreeId(entry.id)), out)?;
+            } else if is_part && at > 0 {
+                out.add_inner(self.objects, name, TreeId(entry.id))?;
             } else {
                 out.add(self.objects, name, TreeId(entry.id), 0)?;
             }

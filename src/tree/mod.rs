@@ -4,6 +4,7 @@
 //! [`Objects`], never a store. **Invariant:** the id that an edit answers depends on the documents alone, never on
 //! the order or the batches in which they came.
 
+mod among;
 mod check;
 mod cursor;
 mod diff;
@@ -131,6 +132,12 @@ impl<'a, O: Objects + ?Sized> Tree<'a, O> {
     /// if one is given. Equal folders and parts are not read.
     pub fn diff(&self, newer: &Tree<'a, O>, prefix: Option<&Key>) -> Result<Diff<'a, O>> {
         Diff::open(self.objects, self.folder(prefix)?, newer.folder(prefix)?, prefix)
+    }
+
+    /// The places of those of some keys, which must be in their order, at which `newer` has another document. Reads only
+    /// folders that lead to one of them, and passes over those that are equal.
+    pub(crate) fn differing(&self, newer: &Tree<'a, O>, keys: &[&Key]) -> Result<Vec<usize>> {
+        among::differing(self.objects, [self.root, newer.root], keys)
     }
 
     /// The versions of a document in conflict.

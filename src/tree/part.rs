@@ -91,7 +91,12 @@ impl List {
 impl Builder {
     /// Adds the next span.
     pub(super) fn add<O: Objects + ?Sized>(&mut self, objects: &O, edge: &[u8], id: TreeId, height: u32) -> Result<()> {
-        self.add_at(objects, 0, (edge, id, height))
+        self.add_at(objects, 0, (edge, id, height), false)
+    }
+
+    /// Adds the next child, which stood in a part behind its first one: it opens none, and that need not be worked out.
+    pub(super) fn add_inner<O: Objects + ?Sized>(&mut self, objects: &O, name: &[u8], id: TreeId) -> Result<()> {
+        self.add_at(objects, 0, (name, id, 0), true)
     }
 
     /// Tells that the spans of this height which come next stood in this part. Nothing depends on it but how well what
@@ -104,7 +109,7 @@ impl Builder {
         self.lists[at].next = Some(part);
     }
 
-    fn add_at<O: Objects + ?Sized>(&mut self, objects: &O, at: usize, span: Span<'_>) -> Result<()> {
+    fn add_at<O: Objects + ?Sized>(&mut self, objects: &O, at: usize, span: Span<'_>, is_inner: bool) -> Result<()> {
         if self.lists.len() == at {
             self.lists.push(List::default());
         }
@@ -115,7 +120,7 @@ impl Builder {
         }
         let (edge, _, height) = span;
         if let Some(open) = list.marks.first() {
-            if height > at as u32 || level(folder::first_child(edge, height)) > at as u32 {
+            if height > at as u32 || !is_inner && level(folder::first_child(edge, height)) > at as u32 {
                 self.close(objects, at)?;
             } else if open.height > at as u32 {
                 // The cut before this span has gone: it joins the last group of the part to its left.
@@ -130,7 +135,7 @@ impl Builder {
     fn cut<O: Objects + ?Sized>(&mut self, objects: &O, at: usize) -> Result<()> {
         let next = self.lists[at].next;
         let whole = std::mem::replace(&mut self.lists[at], List { is_cut: true, next, ..List::default() });
-        (0..whole.marks.len()).try_for_each(|i| self.add_at(objects, at, whole.get(i)))
+        (0..whole.marks.len()).try_for_each(|i| self.add_at(objects, at, whole.get(i), false))
     }
 
     /// Ends the open group of a list: it becomes an edge one height up.
@@ -138,11 +143,11 @@ impl Builder {
         let mut open = std::mem::take(&mut self.lists[at]);
         let above = at as u32 + 1;
         match open.get(0) {
-            whole if whole.2 >= above => self.add_at(objects, at + 1, whole)?,
+            whole if whole.2 >= above => self.add_at(objects, at + 1, whole, false)?,
             (edge, _, height) => {
                 let id = TreeId(objects.put_after(Kind::Tree, &open.body, open.before.map(Into::into))?);
                 let edge = folder::part_name(folder::first_child(edge, height));
-                self.add_at(objects, at + 1, (&edge, id, above))?;
+                self.add_at(objects, at + 1, (&edge, id, above), false)?;
             }
         }
         open.clear();
@@ -164,7 +169,7 @@ impl Builder {
                 return Ok(());
             }
             let last = inside.marks.len().checked_sub(1).ok_or_else(|| empty_part(id))?;
-            (0..last).try_for_each(|i| self.add_at(objects, at + 1, inside.get(i)))?;
+            (0..last).try_for_each(|i| self.add_at(objects, at + 1, inside.get(i), false))?;
             id = inside.get(last).1;
         }
     }
@@ -212,7 +217,7 @@ impl Builder {
             let list = std::mem::take(&mut self.lists[at]);
             let (before, after) = (0..part, part + 1..list.marks.len());
             let spans = before.map(|i| list.get(i)).chain((0..inside.marks.len()).map(|i| inside.get(i)));
-            spans.chain(after.map(|i| list.get(i))).try_for_each(|span| self.add_at(objects, at, span))?;
+            spans.chain(after.map(|i| list.get(i))).try_for_each(|span| self.add_at(objects, at, span, false))?;
         }
         Ok(true)
     }

@@ -242,7 +242,10 @@ fn the_process_of_scripts_has_limits_of_the_systems() {
     let script = Script { dialect: Dialect::Rhai1, source: b"fn merge(key, base, left, right) { 1 }".to_vec() };
     runner.load(&script).unwrap();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.0.id())).unwrap();
-    for (name, most) in [("Max address space", "1073741824"), ("Max core file size", "0"), ("Max file size", "0")] {
+    // A half of a GiB for the program, and another for each thread.
+    let threads = std::thread::available_parallelism().unwrap().get().min(4);
+    let space = ((1 + threads) << 29).to_string();
+    for (name, most) in [("Max address space", &*space), ("Max core file size", "0"), ("Max file size", "0")] {
         let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
         assert_eq!(line[name.len()..].split_whitespace().next(), Some(most), "{line}");
     }

@@ -24,18 +24,20 @@ pub(crate) struct DocumentEdit<'a> {
 }
 
 impl DocumentEdit<'_> {
-    /// Makes the change of what is there by then, and prints where the ref is. `change` gets the document and its
-    /// content, and answers the new content.
+    /// Makes the change of what is there by then, and prints where the ref is. `change` gets the tree
+    /// that the commit will be built on, the document and its content, and answers the new content.
     pub(crate) fn run(
         self,
         context: &Context,
-        change: impl Fn(&Database, Option<(Document, &[u8])>, &mut Changeset) -> Result<Vec<u8>>,
+        change: impl Fn(&Database, TreeId, Option<(Document, &[u8])>, &mut Changeset) -> Result<Vec<u8>>,
     ) -> Result<()> {
         let db = context.database_to_commit(&self.write.commit)?;
         for attempt in 1.. {
-            let found = read(&db, self.tree(context, &db)?, &self.key)?;
+            let tree = self.tree(context, &db)?;
+            let found = read(&db, tree, &self.key)?;
             let mut changes = Changeset::new();
-            let text = change(&db, found.as_ref().map(|(document, text)| (*document, text.as_slice())), &mut changes)?;
+            let content = found.as_ref().map(|(document, text)| (*document, text.as_slice()));
+            let text = change(&db, tree, content, &mut changes)?;
             let holds = found.map_or(Condition::Absent, |(document, _)| Condition::Holds(document.blob));
             changes.require(self.key.clone(), holds);
             changes.put(self.key.clone(), BlobId(db.store().put(Kind::Blob, &text)?));

@@ -4,6 +4,7 @@
 //! an engine that fails: then the process ends, and there is no answer that could be taken for a merge.
 
 use std::io::{self, Read};
+use std::num::NonZero;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -17,9 +18,13 @@ pub(crate) const WORKER: &str = "script-worker";
 /// How long an answer may take. A script within its limits takes far less than a second.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The address space of the process, in bytes: the thread's stack is a quarter of it.
+/// So many threads of the process run scripts, where the machine runs as many at once. What they answer is the same.
+const THREADS: usize = 4;
+
+/// The address space of the process, in bytes, for the program and for each thread: a half of that is its stack, and no
+/// script within its limits comes near the rest.
 #[cfg(unix)]
-const SPACE: u64 = 1 << 30;
+const SPACE: u64 = 512 << 20;
 
 /// Runs scripts in a process that is started when there is a first one, and ends with this value.
 pub(crate) struct Worker {
@@ -201,17 +206,18 @@ impl Read for Watched {
 
 /// The process itself: runs scripts until its input ends.
 pub(crate) fn work() -> io::Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
     #[cfg(unix)]
-    limit()?;
-    isodb::serve_scripts(io::stdin(), io::stdout())
+    limit(threads)?;
+    isodb::serve_scripts(NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN), io::stdin(), io::stdout())
 }
 
 /// What the process may take at all, before it has read anything.
 #[cfg(unix)]
-fn limit() -> io::Result<()> {
+fn limit(threads: usize) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     for (resource, most) in [
-        (Resource::As, SPACE),
+        (Resource::As, SPACE * (1 + threads as u64)),
         // No merge takes an hour of scripts alone; a process that nobody watches any more ends at last.
         (Resource::Cpu, 3600),
         (Resource::Core, 0),

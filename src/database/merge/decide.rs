@@ -160,7 +160,7 @@ impl<'a> Decider<'a> {
             decided[at] = one;
         }
         for (loaded, disputes) in scripts {
-            for (at, one) in self.scripts.run(&reader, loaded, &disputes, &origins)? {
+            for (at, one) in self.scripts.run(&reader, &loaded, &disputes, &origins)? {
                 decided[at] = one;
             }
         }

@@ -72,7 +72,7 @@ impl Merger<'_> {
         }
 
         // The same steps over those documents alone.
-        let keys: Vec<Key> = keys.into_iter().collect();
+        let keys: Vec<&Key> = keys.iter().collect();
         let mut merged = self.restricted(first, &keys)?;
         let mut decided = BTreeMap::new();
         let mut made = Made::default();
@@ -104,19 +104,13 @@ impl Merger<'_> {
     }
 
     /// Those of some keys at which two trees differ.
-    fn differing(&self, one: TreeId, other: TreeId, keys: &[Key]) -> Result<Vec<Key>> {
-        let (one, other) = (Tree::new(&self.objects, one), Tree::new(&self.objects, other));
-        let mut found = Vec::new();
-        for key in keys {
-            if one.get(key)? != other.get(key)? {
-                found.push(key.clone());
-            }
-        }
-        Ok(found)
+    fn differing<'k>(&self, one: TreeId, other: TreeId, keys: &[&'k Key]) -> Result<Vec<&'k Key>> {
+        let found = Tree::new(&self.objects, one).differing(&Tree::new(&self.objects, other), keys)?;
+        Ok(found.into_iter().map(|at| keys[at]).collect())
     }
 
     /// A tree with nothing but the documents at these keys.
-    fn restricted(&self, tree: TreeId, keys: &[Key]) -> Result<TreeId> {
+    fn restricted(&self, tree: TreeId, keys: &[&Key]) -> Result<TreeId> {
         let tree = Tree::new(&self.objects, tree);
         let mut edits = Edits::new();
         for key in keys {

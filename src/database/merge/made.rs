@@ -1,8 +1,11 @@
 //! Who wrote a version that a merge meets: whoever introduced it in the history of one of the heads. What a rule has made
 //! in an earlier step of the same merge is in none of them; it counts as written with the latest of what it was made from.
+//!
+//! The steps of a merge ask of one head more each, and mostly of versions that were asked for before. What several heads
+//! answer of a version is the latest of what each of them does, so only the new head is asked then.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use super::decide::{Version, versions};
 use crate::database::Database;
@@ -15,16 +18,32 @@ use crate::tree::Key;
 /// So few heads are all asked; of more, only those that have one of the versions in question.
 const FEW: usize = 4;
 
-/// What rules have made in the steps of one merge so far: of each document, each result with what it was made from.
+/// What is known in one merge so far: of each document, what rules have made of it, and who wrote what.
 #[derive(Debug, Default)]
 pub(super) struct Made {
-    from: HashMap<Key, BTreeMap<Version, BTreeSet<Version>>>,
+    documents: HashMap<Key, Past>,
     /// The tree of each head that was merged, in their order.
     trees: Vec<TreeId>,
-    /// The folder of a document in the heads, as far as that was asked for.
-    folders: HashMap<Key, Vec<Option<TreeId>>>,
-    /// The versions of the documents of such folders.
-    versions: HashMap<Option<TreeId>, BTreeSet<Version>>,
+    /// The versions of the documents of folders.
+    versions: HashMap<Option<TreeId>, Rc<BTreeSet<Version>>>,
+}
+
+/// What is known of one document.
+#[derive(Debug, Default)]
+struct Past {
+    /// Each result of a rule, with what it was made from.
+    made: BTreeMap<Version, BTreeSet<Version>>,
+    /// The versions that the heads have, by their numbers; of as many heads as were looked at.
+    heads: Vec<Rc<BTreeSet<Version>>>,
+    /// Who wrote the versions that were asked for.
+    known: BTreeMap<Version, Known>,
+}
+
+/// Who wrote a version, as seen from so many heads.
+#[derive(Debug, Default)]
+struct Known {
+    heads: usize,
+    origin: Option<Origin>,
 }
 
 /// The origins of the versions of some documents.
@@ -36,79 +55,102 @@ pub(super) struct Origins {
 impl Made {
     /// Notes that a rule has made this of a document in dispute.
     pub(super) fn add(&mut self, dispute: &Dispute, result: Version) {
-        let made = self.from.entry(dispute.key.clone()).or_default();
+        let made = &mut self.documents.entry(dispute.key.clone()).or_default().made;
         made.entry(result).or_default().extend(versions(&dispute.set));
     }
 
-    /// The origins of all versions of some disputes, as seen from the heads.
+    /// The origins of all versions of some disputes, as seen from the heads. Those begin with the heads of earlier calls.
     pub(super) fn origins<'d>(
         &mut self,
         db: &Database,
         heads: &[CommitId],
         disputes: impl Iterator<Item = &'d Dispute>,
     ) -> Result<Origins> {
-        let mut wanted = Vec::new();
-        let mut asked: Vec<(Key, Version)> = Vec::new();
-        for dispute in disputes {
-            for version in versions(&dispute.set) {
-                asked.extend(self.sources(&dispute.key, version).into_iter().map(|one| (dispute.key.clone(), one)));
-                wanted.push((&dispute.key, version));
-            }
-        }
+        let wanted: Vec<(&Key, Version)> =
+            disputes.flat_map(|dispute| versions(&dispute.set).map(|version| (&dispute.key, version))).collect();
         if wanted.is_empty() {
             return Ok(Origins::default());
         }
-        asked.sort_unstable();
-        asked.dedup();
-        let found = db.origins(&self.having(db, heads, &asked)?, &asked)?;
-        let found: HashMap<(Key, Version), Origin> =
-            asked.into_iter().zip(found).filter_map(|(one, origin)| Some((one, origin?))).collect();
-        let mut known: HashMap<Key, BTreeMap<Version, Origin>> = HashMap::new();
+        self.ask(db, heads, wanted.iter().copied())?;
+        let has_none = |(key, version): &&(&Key, Version)| self.documents[*key].origin(*version).is_none();
+        let unknown: Vec<(&Key, Version)> = wanted.iter().filter(has_none).copied().collect();
+        let sources: Vec<(&Key, Version)> = unknown
+            .into_iter()
+            .flat_map(|(key, version)| self.documents[key].sources(version).into_iter().map(move |one| (key, one)))
+            .collect();
+        self.ask(db, heads, sources.into_iter())?;
+
+        let mut origins = Origins::default();
         for (key, version) in wanted {
-            let origin = |version: &Version| found.get(&(key.clone(), *version));
-            let sources = || self.sources(key, version);
-            let latest = || sources().iter().filter_map(origin).max_by_key(|origin| origin.rank()).cloned();
-            if let Some(origin) = origin(&version).cloned().or_else(latest) {
-                known.entry(key.clone()).or_default().insert(version, origin);
+            let past = &self.documents[key];
+            let latest =
+                || past.sources(version).iter().filter_map(|one| past.origin(*one)).max_by_key(|one| one.rank());
+            if let Some(origin) = past.origin(version).or_else(latest) {
+                origins.known.entry(key.clone()).or_default().insert(version, origin.clone());
             }
         }
-        Ok(Origins { known })
+        Ok(origins)
     }
 
-    /// Those of the heads that have one of some versions.
-    fn having(&mut self, db: &Database, heads: &[CommitId], asked: &[(Key, Version)]) -> Result<Vec<CommitId>> {
-        if heads.len() <= FEW {
-            return Ok(heads.to_vec());
-        }
+    /// Makes known who wrote these versions, as seen from the heads.
+    fn ask<'d>(
+        &mut self,
+        db: &Database,
+        heads: &[CommitId],
+        wanted: impl Iterator<Item = (&'d Key, Version)>,
+    ) -> Result<()> {
         for head in &heads[self.trees.len().min(heads.len())..] {
             self.trees.push(db.store().commit(*head)?.tree);
         }
+        let mut asked: Vec<(Key, Version)> = Vec::new();
         let mut having = BTreeSet::new();
-        for (key, version) in asked {
-            let folders = self.folders.entry(key.clone()).or_default();
-            for tree in &self.trees[folders.len().min(heads.len())..heads.len()] {
-                folders.push(db.tree(*tree).folder(Some(key))?);
+        for (key, version) in wanted {
+            if !self.documents.contains_key(key) {
+                self.documents.insert(key.clone(), Past::default());
             }
-            for (head, folder) in folders.iter().enumerate() {
-                let versions = match self.versions.entry(*folder) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => new.insert(read_versions(db, *folder)?),
-                };
-                if versions.contains(version) {
-                    having.insert(head);
+            let past = self.documents.get_mut(key).expect("it was put there if it was not");
+            let known = past.known.entry(version).or_default();
+            let new = std::mem::replace(&mut known.heads, heads.len())..heads.len();
+            if heads.len() > FEW {
+                for tree in &self.trees[past.heads.len().min(heads.len())..heads.len()] {
+                    past.heads.push(read_versions(db, &mut self.versions, db.tree(*tree).folder(Some(key))?)?);
                 }
             }
+            let mut new = new.filter(|head| past.heads.get(*head).is_none_or(|its| its.contains(&version))).peekable();
+            if new.peek().is_some() {
+                asked.push((key.clone(), version));
+                having.extend(new);
+            }
         }
-        Ok(having.into_iter().map(|head| heads[head]).collect())
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let having: Vec<CommitId> = having.into_iter().map(|head| heads[head]).collect();
+        let found = db.origins(&having, &asked)?;
+        for ((key, version), origin) in asked.into_iter().zip(found) {
+            let known = self.documents.get_mut(&key).and_then(|past| past.known.get_mut(&version));
+            let known = known.expect("what was asked for has its place");
+            if origin.as_ref().map(Origin::rank) > known.origin.as_ref().map(Origin::rank) {
+                known.origin = origin;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Past {
+    /// Who wrote a version, as far as that was asked for.
+    fn origin(&self, version: Version) -> Option<&Origin> {
+        self.known.get(&version)?.origin.as_ref()
     }
 
     /// A version with all that it was made from, directly or not.
-    fn sources(&self, key: &Key, version: Version) -> BTreeSet<Version> {
+    fn sources(&self, version: Version) -> BTreeSet<Version> {
         let mut all = BTreeSet::new();
         let mut todo = vec![version];
         while let Some(version) = todo.pop() {
             if all.insert(version) {
-                todo.extend(self.from.get(key).and_then(|made| made.get(&version)).into_iter().flatten());
+                todo.extend(self.made.get(&version).into_iter().flatten());
             }
         }
         all
@@ -116,14 +158,25 @@ impl Made {
 }
 
 /// The versions of the document of a folder; where there is none, it was deleted, if it ever was.
-fn read_versions(db: &Database, folder: Option<TreeId>) -> Result<BTreeSet<Version>> {
-    let Some(document) = folder.map(|folder| db.tree(folder).own_document()).transpose()?.flatten() else {
-        return Ok([None].into());
-    };
-    match document.conflict {
-        Some(conflict) => Ok(versions(&db.tree(TreeId::EMPTY).conflict(conflict)?).collect()),
-        None => Ok([Some(document.blob)].into()),
+fn read_versions(
+    db: &Database,
+    read: &mut HashMap<Option<TreeId>, Rc<BTreeSet<Version>>>,
+    folder: Option<TreeId>,
+) -> Result<Rc<BTreeSet<Version>>> {
+    if let Some(known) = read.get(&folder) {
+        return Ok(Rc::clone(known));
     }
+    let document = folder.map(|folder| db.tree(folder).own_document()).transpose()?.flatten();
+    let found: BTreeSet<Version> = match document {
+        None => [None].into(),
+        Some(document) => match document.conflict {
+            Some(conflict) => versions(&db.tree(TreeId::EMPTY).conflict(conflict)?).collect(),
+            None => [Some(document.blob)].into(),
+        },
+    };
+    let found = Rc::new(found);
+    read.insert(folder, Rc::clone(&found));
+    Ok(found)
 }
 
 impl Origins {

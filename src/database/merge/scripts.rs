@@ -1,6 +1,7 @@
 //! Rules that are scripts: what each is given, and what becomes of its answers. Documents go to the runner many at a time.
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
 
 use super::contents::{Contents, Reader};
 use super::decide::{Decided, Version};
@@ -60,49 +61,43 @@ impl<'a> Scripts<'a> {
             return Ok(Err(format!("there is no document {:?}", key.text())));
         };
         if let Some(loaded) = self.loaded.get(&(dialect, document.blob)) {
-            return Ok(Ok(*loaded));
+            return Ok(Ok(loaded.clone()));
         }
         let source = match reader.read(document.blob)? {
             Ok(source) => source,
             Err(size) => return Ok(Err(format!("the script {:?} has {size} bytes", key.text()))),
         };
         let loaded = self.runner.load(&Script { dialect, source })?;
-        self.loaded.insert((dialect, document.blob), loaded);
+        self.loaded.insert((dialect, document.blob), loaded.clone());
         Ok(Ok(loaded))
     }
 
     /// Runs a script over documents in dispute.
-    pub(super) fn run<O: Objects>(
+    pub(super) fn run<O: Objects + Sync>(
         &mut self,
         reader: &Reader<'_, O>,
-        loaded: Loaded,
-        disputes: &[(usize, &Dispute)],
+        loaded: &Loaded,
+        mut disputes: &[(usize, &Dispute)],
         origins: &Origins,
     ) -> Result<Vec<(usize, Decided)>> {
         let mut decided = Vec::with_capacity(disputes.len());
-        let mut disputes = disputes.iter();
-        loop {
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            while batch.len() < BATCH && bytes < BATCH_BYTES {
-                let Some(&(at, dispute)) = disputes.next() else { break };
-                match reader.contents(dispute)? {
-                    Ok(contents) => {
-                        bytes += contents.len();
-                        batch.extend(Run::start(at, dispute, contents, origins));
-                    }
-                    Err(reason) => decided.push((at, Decided::kept(reason))),
-                }
-            }
-            if batch.is_empty() {
-                return Ok(decided);
-            }
-            self.finish(reader, loaded, &mut batch)?;
-            decided.extend(batch.into_iter().filter_map(|run| Some((run.at, run.decided?))));
+        let mut batch = read_batch(reader, &mut disputes, origins)?;
+        while !batch.is_empty() {
+            // The next ones are read while the scripts run.
+            let next = std::thread::scope(|scope| -> Result<_> {
+                let left = &mut disputes;
+                let next = (!left.is_empty()).then(|| scope.spawn(|| read_batch(reader, left, origins)));
+                self.finish(reader, loaded, &mut batch)?;
+                next.map_or(Ok(Vec::new()), |next| next.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            })?;
+            let done = std::mem::replace(&mut batch, next);
+            decided.extend(done.into_iter().filter_map(|run| Some((run.at, run.decided?))));
         }
+        Ok(decided)
     }
 
     /// Takes a batch to its end, a pair of versions of each document at a time.
-    fn finish<O: Objects>(&mut self, reader: &Reader<'_, O>, loaded: Loaded, batch: &mut [Run<'_>]) -> Result<()> {
+    fn finish<O: Objects>(&mut self, reader: &Reader<'_, O>, loaded: &Loaded, batch: &mut [Run<'_>]) -> Result<()> {
         loop {
             let mut jobs = Vec::new();
             let mut waiting = Vec::new();
@@ -133,6 +128,23 @@ impl<'a> Scripts<'a> {
     }
 }
 
+/// Takes as many documents as go to the runner at once, with their contents. Those that cannot be merged are decided.
+fn read_batch<'d, O: Objects>(
+    reader: &Reader<'_, O>,
+    disputes: &mut &[(usize, &'d Dispute)],
+    origins: &Origins,
+) -> Result<Vec<Run<'d>>> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < BATCH && bytes < BATCH_BYTES {
+        let Some((&(at, dispute), rest)) = disputes.split_first() else { break };
+        *disputes = rest;
+        let contents = reader.contents(dispute)?;
+        bytes += contents.as_ref().map_or(0, Contents::len);
+        batch.extend(Run::start(at, dispute, contents, origins));
+    }
+    Ok(batch)
+}
+
 impl Contents {
     /// How many bytes they have.
     fn len(&self) -> usize {
@@ -142,12 +154,22 @@ impl Contents {
 }
 
 impl<'d> Run<'d> {
-    fn start(at: usize, dispute: &'d Dispute, contents: Contents, origins: &Origins) -> Option<Run<'d>> {
+    /// Nothing where there is nothing to merge; decided where the contents cannot be merged, for this reason.
+    fn start(
+        at: usize,
+        dispute: &'d Dispute,
+        contents: std::result::Result<Contents, String>,
+        origins: &Origins,
+    ) -> Option<Run<'d>> {
+        let (contents, decided) = match contents {
+            Ok(contents) => (contents, None),
+            Err(reason) => (Contents { base: None, versions: vec![(None, None)] }, Some(Decided::kept(reason))),
+        };
         let versions = contents.versions.into_iter();
         let one = |(id, content)| One { id, content, origin: origins.get(&dispute.key, id).cloned() };
         let mut left: Vec<One> = versions.map(one).rev().collect();
         let merged = left.pop()?;
-        Some(Run { at, dispute, base: contents.base, merged, left, decided: None })
+        Some(Run { at, dispute, base: contents.base, merged, left, decided })
     }
 
     /// The next version that what was merged so far is not the same as.
@@ -160,7 +182,7 @@ impl<'d> Run<'d> {
         None
     }
 
-    fn job(&self, next: &One, loaded: Loaded) -> Job {
+    fn job(&self, next: &One, loaded: &Loaded) -> Job {
         let (left, right) = if self.merged.id < next.id { (&self.merged, next) } else { (next, &self.merged) };
         let sides = loaded.takes_sides.then(|| [left, right].map(|one| side(one.origin.as_ref())));
         Job {

@@ -97,7 +97,7 @@ struct Silent;
 
 impl Runner for Silent {
     fn load(&mut self, _: &Script) -> Result<Loaded, Failure> {
-        Ok(Loaded { script: 0, takes_sides: false })
+        Ok(Loaded { script: 0, takes_sides: false, broken: None })
     }
 
     fn run(&mut self, jobs: &[Job]) -> Result<Vec<Verdict>, Failure> {

@@ -10,7 +10,7 @@ struct Stub<F>(F);
 
 impl<F: FnMut(&Job) -> Verdict> Runner for Stub<F> {
     fn load(&mut self, _: &Script) -> Result<Loaded, Failure> {
-        Ok(Loaded { script: 0, takes_sides: false })
+        Ok(Loaded { script: 0, takes_sides: false, broken: None })
     }
 
     fn run(&mut self, jobs: &[Job]) -> Result<Vec<Verdict>, Failure> {
@@ -216,7 +216,7 @@ fn a_failure_of_the_machine_says_nothing_of_the_rule() {
     struct Dead;
     impl Runner for Dead {
         fn load(&mut self, _: &Script) -> Result<Loaded, Failure> {
-            Ok(Loaded { script: 0, takes_sides: false })
+            Ok(Loaded { script: 0, takes_sides: false, broken: None })
         }
 
         fn run(&mut self, _: &[Job]) -> Result<Vec<Verdict>, Failure> {

@@ -1,5 +1,6 @@
 //! Tests of the room as a whole, on objects in memory, against a slow model that shares no code with it.
 
+mod among;
 mod cost;
 mod damage;
 mod deep;

@@ -1,13 +1,13 @@
 //! `isodb rule`: the rules by which documents are merged that two sides changed differently.
 
+mod script;
 mod test;
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
-use isodb::{BlobId, Condition, Key, Kind, MAX_CONTENT, Objects, Rule, Rules, RulesError, Value, write_json};
+use isodb::{BlobId, Condition, Key, Kind, Objects, Rule, Rules, RulesError, Script, Value, write_json};
 use serde_json::value::RawValue;
 
 use crate::args::{ListArgs, OneCommitArgs};
@@ -15,7 +15,6 @@ use crate::complete;
 use crate::context::Context;
 use crate::edit::{self, DocumentEdit};
 use crate::error::{Failure, say};
-use crate::input::{Input, unreadable};
 use crate::output::{Output, quoted};
 
 /// List, add, remove and try merge rules
@@ -44,6 +43,8 @@ enum Command {
     /// Add a rule as one commit, and print its id
     ///
     /// In PATTERN, `*` stands for any characters within a segment, and the segment `**` for any number of segments.
+    ///
+    /// A script that does not compile is refused, and the line is named.
     #[command(after_help = "Examples:
   isodb rule add '**/*.md' text --before 1
   isodb rule add 'stock/*' json --field /count=sum --field '/tags=union'
@@ -93,7 +94,7 @@ struct AddArgs {
     /// counts
     #[arg(long = "field", value_name = "POINTER=KIND")]
     fields: Vec<String>,
-    /// With script: the script's key, which starts with _isodb/merge/
+    /// With script: the script's key, which starts with _isodb/merge/. The document has to be there
     #[arg(long, value_name = "KEY", add = complete::keys())]
     script: Option<String>,
     /// With script: a file to store as the script in the same commit, under its name in _isodb/merge/ or under --script
@@ -171,14 +172,29 @@ fn add(context: &Context, args: AddArgs) -> Result<()> {
     let rule = rule(&args, script.as_ref().map(|(key, _)| key))?;
     let message = format!("rule add {} {}", quoted(&args.pattern), args.kind);
     let edit = DocumentEdit { write: &args.write, key: Rules::key(), message };
-    edit.run(context, |db, found, changes| {
-        match &script {
-            Some((key, Some(source))) => changes.put(key.clone(), BlobId(db.store().put(Kind::Blob, source)?)),
-            // A rule without its script would leave every document in conflict.
-            Some((key, None)) => changes.require(key.clone(), Condition::Exists),
-            None => {}
+    edit.run(context, |db, tree, found, changes| {
+        let rules = Rules::document_with(found.map(|(_, text)| text), rule.clone(), args.before)?;
+        if let Some((key, given)) = &script {
+            let source = match given {
+                Some(source) => source.clone(),
+                // A rule without its script would leave every document in conflict.
+                None => match db.tree(tree).get(key)? {
+                    Some(document) => db.store().blob(document.blob)?,
+                    None => {
+                        return Err(Failure::no_such(format!("there is no document {:?}", key.text()))
+                            .hint("`isodb put` stores it first, or --script-file with the rule")
+                            .into());
+                    }
+                },
+            };
+            let dialect = script::dialect(key, args.engine.as_deref())?;
+            script::check(context, key, &Script { dialect, source: source.clone() })?;
+            match given {
+                Some(_) => changes.put(key.clone(), BlobId(db.store().put(Kind::Blob, &source)?)),
+                None => changes.require(key.clone(), Condition::Exists),
+            }
         }
-        Ok(Rules::document_with(found.map(|(_, text)| text), rule.clone(), args.before)?)
+        Ok(rules)
     })
 }
 
@@ -186,25 +202,8 @@ fn add(context: &Context, args: AddArgs) -> Result<()> {
 fn script(context: &Context, args: &AddArgs) -> Result<Option<(Key, Option<Vec<u8>>)>> {
     let given = args.script.as_deref().map(super::key).transpose()?;
     let Some(file) = &args.script_file else { return Ok(given.map(|key| (key, None))) };
-    let (key, source) = read_script(context, file)?;
+    let (key, source) = script::read(context, file)?;
     Ok(Some((given.unwrap_or(key), Some(source))))
-}
-
-/// A script in a file, and the key that it has by the file's name.
-fn read_script(context: &Context, file: &Path) -> Result<(Key, Vec<u8>)> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let key = super::key(&format!("{}/{name}", Rules::folder()))?;
-    let input = Input::open(context, Some(file))?;
-    let mut source = Vec::new();
-    input
-        .source
-        .take(MAX_CONTENT as u64 + 1)
-        .read_to_end(&mut source)
-        .map_err(|error| unreadable(&input.name, error))?;
-    if source.len() > MAX_CONTENT {
-        return Err(Failure::usage(format!("{} is too long for a script", input.name)).into());
-    }
-    Ok((key, source))
 }
 
 /// The rule that the arguments state. Whether it is one is checked where it is added.
@@ -232,7 +231,7 @@ fn rule(args: &AddArgs, script: Option<&Key>) -> Result<Value> {
 fn remove(context: &Context, args: RemoveArgs) -> Result<()> {
     let message = format!("rule remove {}", quoted(&args.rule));
     let edit = DocumentEdit { write: &args.write, key: Rules::key(), message };
-    edit.run(context, |_, found, _| {
+    edit.run(context, |_, _, found, _| {
         let (_, found) = found.ok_or_else(|| Failure::no_such("there are no merge rules"))?;
         Rules::document_without(found, number(&Rules::parse(found)?, &args.rule)?).map_err(|error| match error {
             RulesError::NoRule { .. } => {

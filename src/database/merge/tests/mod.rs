@@ -5,6 +5,7 @@ mod check;
 mod crossing;
 mod histories;
 mod incremental;
+mod latest;
 mod model;
 mod moves;
 mod rules;

@@ -23,7 +23,7 @@ impl<F: FnMut(&Job) -> Verdict> Play<F> {
 impl<F: FnMut(&Job) -> Verdict> Runner for Play<F> {
     fn load(&mut self, script: &Script) -> Result<Loaded, Failure> {
         self.loaded.push(script.clone());
-        Ok(Loaded { script: self.loaded.len() - 1, takes_sides: self.takes_sides })
+        Ok(Loaded { script: self.loaded.len() - 1, takes_sides: self.takes_sides, broken: None })
     }
 
     fn run(&mut self, jobs: &[Job]) -> Result<Vec<Verdict>, Failure> {

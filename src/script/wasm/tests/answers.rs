@@ -32,6 +32,24 @@ fn a_compiled_script_merges_what_it_was_written_for() {
 }
 
 #[test]
+fn a_compiled_script_merges_json_by_its_members() {
+    let mut script = compiled(include_bytes!("../../../../tests/fixtures/scripts/farm.wasm"));
+    let mut check = |base, left, right, verdict| {
+        assert_eq!(script.run(&job(base, left, right), &mut |_| ()), verdict, "{base:?} {left:?} {right:?}");
+    };
+    let base = Some("{\"stock\":10,\"a\":[1,{\"b\":\"}\\\"\"}],\"c\":1.50}\n");
+    let left = Some("{\"stock\":12,\"a\":[1,{\"b\":\"}\\\"\"}],\"c\":1.50,\"l\":{}}\n");
+    let right = Some("{ \"stock\" : 7, \"a\":[1,{\"b\":\"}\\\"\"}], \"r\":null }\n");
+    let both = "{\"stock\":9,\"a\":[1,{\"b\":\"}\\\"\"}],\"l\":{},\"r\":null}\n";
+    check(base, left, right, merged(both));
+    check(None, Some("{\"stock\":1}"), Some("{\"stock\":2}"), merged("{\"stock\":3}"));
+    check(None, Some("{\"a\":1}"), Some("{\"a\":2}"), conflict("both sides changed \"a\""));
+    check(None, Some("{\"stock\":1}"), Some("{\"stock\":1.5}"), conflict("both sides changed \"stock\""));
+    check(base, left, Some("7"), conflict("a version is no object"));
+    check(base, None, right, conflict("one side deleted it"));
+}
+
+#[test]
 fn documents_arrive_as_they_are_stored() {
     let echo = |at: &str, len: &str| module("", &returns(at, len));
     let of = job(Some("base"), Some("le\0ft"), Some("richtig, größer"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use isodb::{Answer, Counterexample, Dialect, Method, Pattern, RuleReport, RuleTest, Rules, Script, Value};
+use isodb::{Answer, Counterexample, Pattern, RuleReport, RuleTest, Script};
 use serde_json::json;
 
 use crate::complete;
@@ -75,17 +75,8 @@ pub(super) fn run(context: &Context, args: Args) -> Result<()> {
 /// The script that is not stored yet. Its language is found as it would be for a rule.
 fn script(context: &Context, args: &Args) -> Result<Option<Script>> {
     let Some(file) = &args.script else { return Ok(None) };
-    let (key, source) = super::read_script(context, file)?;
-    let text = |text: &str| Value::String(text.to_owned());
-    let mut members = vec![("keys", text("**")), ("use", text("script")), ("script", text(&key.text()))];
-    members.extend(args.engine.as_deref().map(|engine| ("engine", text(engine))));
-    let rule = Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
-    let rules = Rules::parse(&Rules::document_with(None, rule, None)?)?;
-    let dialect = rules.iter().find_map(|rule| match &rule.method {
-        Method::Script { dialect, .. } => Dialect::from_name(dialect),
-        _ => None,
-    });
-    let dialect = dialect.ok_or_else(|| Failure::usage("the script's language is not known"))?;
+    let (key, source) = super::script::read(context, file)?;
+    let dialect = super::script::dialect(&key, args.engine.as_deref())?;
     Ok(Some(Script { dialect, source }))
 }
 

@@ -90,7 +90,7 @@ pub(super) fn add(context: &Context, args: AddArgs) -> Result<()> {
     };
     let message = format!("trust add {}", quoted(&args.principal));
     let edit = DocumentEdit { write: &args.write, key: signers_key(), message };
-    edit.run(context, |db, found, _| {
+    edit.run(context, |db, _, found, _| {
         let mut list = list(found)?;
         if list.is_revoked(&key) {
             return Err(Failure::usage(format!("the key {} is revoked", key.fingerprint()))
@@ -125,7 +125,7 @@ pub(super) fn remove(context: &Context, args: RemoveArgs) -> Result<()> {
         who => format!("{what} {} and {} more", quoted(&who[0]), who.len() - 1),
     };
     let edit = DocumentEdit { write: &args.write, key: signers_key(), message };
-    edit.run(context, |_, found, _| {
+    edit.run(context, |_, _, found, _| {
         let mut list = list(found)?;
         for who in &args.who {
             remove_one(context, &mut list, who, args.revoke)?;
