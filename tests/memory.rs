@@ -3,10 +3,13 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use isodb::{Kind, OsDisk, Store, hash_stream};
+use isodb::{
+    BlobId, Changeset, CommitInfo, Database, Expect, Kind, OsDisk, Person, PrivateKey, RefName, Store, check_proof,
+    hash_stream, init,
+};
 
 /// The system's memory, with a count of what is taken and of the most that was.
 struct Counting;
@@ -31,6 +34,12 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: the memory is the system's, for `alloc` got it there.
         unsafe { System.dealloc(memory, layout) }
     }
+}
+
+/// Keeps other tests from taking memory at the same time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The most that was taken at one time during the work, beyond what was taken before.
@@ -73,6 +82,7 @@ impl Write for Count {
 
 #[test]
 fn a_large_object_takes_a_few_megabytes() {
+    let _alone = alone();
     const SIZE: u64 = 64 << 20;
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("objects")).unwrap();
@@ -99,4 +109,42 @@ fn a_large_object_takes_a_few_megabytes() {
     });
     // What is held at first to see whether it is short, while it grows.
     assert!(of_unknown_size < 24 << 20, "{of_unknown_size}");
+}
+
+#[test]
+fn a_proof_of_a_large_document_takes_a_few_megabytes() {
+    let _alone = alone();
+    const SIZE: u64 = 64 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("farm.isodb");
+    let disk = Arc::new(OsDisk::without_sync());
+    init(&*disk, &root, &RefName::from_user("main").unwrap()).unwrap();
+    let db = Database::open(disk, &root).unwrap();
+    let content = BlobId(db.store().put_stream(Kind::Blob, SIZE, &mut Made { left: SIZE }).unwrap());
+    let (mut changes, ann) = (Changeset::new(), Person::new("Ann", "ann@farm").unwrap());
+    changes.put("large".parse().unwrap(), content);
+    let info = CommitInfo {
+        author: ann.clone(),
+        author_time: 1,
+        committer: ann,
+        committer_time: 1,
+        message: String::new(),
+        signer: Some(Arc::new(PrivateKey::generate([1; 32], ""))),
+    };
+    let head = db.commit(&RefName::head(), Expect::Absent, &changes, &info).unwrap().head.unwrap();
+
+    let proof = folder.path().join("proof");
+    let made = most_taken(|| {
+        let mut file = std::fs::File::create(&proof).unwrap();
+        assert_eq!(db.prove(&"large".parse().unwrap(), head, None, &mut file).unwrap(), head);
+    });
+    assert!(made < 2 << 20, "{made}");
+
+    // Its content is the larger part of a megabyte that unpacks to sixty-four.
+    let checked = most_taken(|| {
+        let (mut count, mut file) = (Count(0), std::fs::File::open(&proof).unwrap());
+        let proof = check_proof(&mut file, None, None, &mut count).unwrap();
+        assert_eq!((proof.content, count.0), (Some((content, SIZE)), SIZE));
+    });
+    assert!(checked < 2 << 20, "{checked}");
 }

@@ -139,6 +139,17 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A proof does not hold, or is none.
+    #[error("the proof does not hold: {0}")]
+    Proof(String),
+    /// What a commit has at a key cannot be proved.
+    #[error("there is no proof of {key:?}: {reason}")]
+    NoProof {
+        /// The key.
+        key: Key,
+        /// Why there is none.
+        reason: String,
+    },
     /// A text cannot be stored where it was meant to be.
     #[error("{0}")]
     Invalid(String),

@@ -19,6 +19,7 @@ mod maintain;
 mod merge;
 mod ndjson;
 mod origins;
+mod proof;
 mod revision;
 mod rule_test;
 mod signers;
@@ -52,6 +53,7 @@ pub use maintain::{GcOutcome, GcRequest};
 pub use merge::{Decided, MergeOutcome, WrongMerge, is_merge_commit};
 pub use ndjson::{NdjsonLine, NdjsonReader};
 pub use origins::Origin;
+pub use proof::{Proof, ProofChain, ProofSigner, check_proof};
 pub use rule_test::{Answer, Counterexample, Flaw, RuleReport, RuleTest};
 pub use signers::{signer_problems, signers_key};
 pub use simulate::{

@@ -11,6 +11,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 mod allowed_signers;
 #[path = "../../fuzz/bodies/private_key.rs"]
 mod private_key;
+#[path = "../../fuzz/bodies/proof.rs"]
+mod proof;
 #[path = "../../fuzz/bodies/sshsig.rs"]
 mod sshsig;
 
@@ -18,8 +20,12 @@ mod sshsig;
 type Body = fn(&[u8]);
 
 /// Each target's name and body.
-const TARGETS: [(&str, Body); 3] =
-    [("allowed_signers", allowed_signers::run), ("private_key", private_key::run), ("sshsig", sshsig::run)];
+const TARGETS: [(&str, Body); 4] = [
+    ("allowed_signers", allowed_signers::run),
+    ("private_key", private_key::run),
+    ("proof", proof::run),
+    ("sshsig", sshsig::run),
+];
 
 fn fuzz(dir: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(dir)
@@ -52,6 +58,11 @@ fn seeds_are_what_they_should_be() {
     }
     for path in files("seeds/private_key") {
         assert!(isodb::PrivateKey::parse(&std::fs::read(&path).unwrap()).is_ok(), "{}", path.display());
+    }
+    for path in files("seeds/proof") {
+        let proof = proof::packed(&std::fs::read(&path).unwrap()).unwrap();
+        let checked = isodb::check_proof(&mut &proof[..], None, None, &mut std::io::sink());
+        assert!(checked.is_ok(), "{}: {checked:?}", path.display());
     }
     for path in files("seeds/allowed_signers") {
         assert!(isodb::AllowedSigners::parse(&std::fs::read(&path).unwrap()).entries().count() > 0);

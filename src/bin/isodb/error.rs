@@ -176,6 +176,11 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
             (Status::Expectation, hint("read it again with `isodb get`, and decide anew"))
         }
         Error::DamagedMerge { .. } => (Status::Damaged, hint("`isodb fsck` tells what else is damaged")),
+        Error::Proof(_) => (Status::Damaged, None),
+        Error::NoProof { .. } => (
+            Status::No,
+            hint("what is at a key can be proved by a signed commit: one that is made on top now has the same there"),
+        ),
         Error::Rules(_) => (Status::Usage, hint("they are the document _isodb/merge/rules: `isodb get` shows it")),
         Error::Sign(error) => of_signing(error),
         Error::Signers { .. } => (Status::Usage, hint("`isodb trust add` writes lines that can be")),

@@ -11,7 +11,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 8] = [
     ("History", &["log", "show", "diff", "head", "restore", "status"]),
     ("Names", &["ref"]),
     ("Merging", &["merge", "conflicts", "resolve", "rule", "simulate"]),
-    ("Trust", &["verify", "trust", "tag"]),
+    ("Trust", &["verify", "trust", "tag", "prove"]),
     ("Objects", &["cat-object", "hash-object", "ls-tree", "rev-parse", "count-objects"]),
     ("Upkeep", &["gc", "fsck", "completions"]),
 ];

@@ -23,7 +23,7 @@ const MAX_VERSIONS: usize = 16;
 
 /// What a tree has at the key of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(in crate::database) enum Place {
     /// Nothing: the anchors decide.
     Empty,
     /// A list.
@@ -43,15 +43,15 @@ pub(super) struct List {
 
 /// A signature whose maths is right, as a list judges it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim<'a> {
-    pub(super) key: &'a PublicKey,
+pub(in crate::database) struct Claim<'a> {
+    pub(in crate::database) key: &'a PublicKey,
     /// The committer or tagger.
-    pub(super) who: Option<&'a Ident>,
+    pub(in crate::database) who: Option<&'a Ident>,
 }
 
 /// What a list says of a claim.
 #[derive(Clone, Debug)]
-pub(super) enum Permission {
+pub(in crate::database) enum Permission {
     /// It allows it, for these documents.
     Allowed { principal: String, clause: Clause },
     /// It does not.
@@ -60,11 +60,11 @@ pub(super) enum Permission {
 
 /// Which documents somebody may change: those that match one pattern of each list.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Clause(Vec<Vec<Pattern>>);
+pub(in crate::database) struct Clause(Vec<Vec<Pattern>>);
 
 /// The lists of one database.
 #[derive(Debug)]
-pub(super) struct Lists {
+pub(in crate::database) struct Lists {
     anchors: Anchors,
     key: Key,
     own: Key,
@@ -73,7 +73,7 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub(super) fn new(anchors: Anchors) -> Lists {
+    pub(in crate::database) fn new(anchors: Anchors) -> Lists {
         let key = |text: &str| text.parse().expect("it is a key");
         let list = signers_key();
         let list = list.text();
@@ -91,7 +91,7 @@ impl Lists {
     ///
     /// # Errors
     /// When an object cannot be read.
-    pub(super) fn place<O: Objects + ?Sized>(&self, objects: &O, root: TreeId) -> Result<Place> {
+    pub(in crate::database) fn place<O: Objects + ?Sized>(&self, objects: &O, root: TreeId) -> Result<Place> {
         let found = (|| {
             let tree = Tree::new(objects, root);
             let Some(own) = tree.folder(Some(&self.own))? else { return Ok(Place::Empty) };
@@ -122,7 +122,12 @@ impl Lists {
     ///
     /// # Errors
     /// When the list cannot be read.
-    pub(super) fn judge<O: Objects + ?Sized>(&self, objects: &O, place: Place, claim: Claim<'_>) -> Result<Permission> {
+    pub(in crate::database) fn judge<O: Objects + ?Sized>(
+        &self,
+        objects: &O,
+        place: Place,
+        claim: Claim<'_>,
+    ) -> Result<Permission> {
         match place {
             Place::Empty => Ok(self.by_anchors(claim)),
             Place::Broken(_) => Ok(refused(claim, "the folders of the list are not in isodb's format".into())),
@@ -135,7 +140,7 @@ impl Lists {
                 for version in &list.versions {
                     let said = match version {
                         None => self.by_anchors(claim),
-                        Some(list) => by_list(list, claim),
+                        Some(list) => by_usable(list, claim),
                     };
                     let Permission::Allowed { principal, clause } = said else { return Ok(said) };
                     match &mut all {
@@ -210,17 +215,26 @@ fn parse<O: Objects + ?Sized>(objects: &O, blob: BlobId) -> Result<Option<Allowe
     if text.len() as u64 > MAX_LEN {
         return Ok(None);
     }
-    let mut signers = AllowedSigners::parse(&text);
-    signers.remove(|signer| patterns(&signer.keys).is_none());
-    Ok(Some(signers))
+    Ok(Some(usable(AllowedSigners::parse(&text))))
+}
+
+/// A list without the lines whose clauses are no patterns.
+fn usable(mut list: AllowedSigners) -> AllowedSigners {
+    list.remove(|signer| patterns(&signer.keys).is_none());
+    list
 }
 
 fn patterns(clause: &[String]) -> Option<Vec<Pattern>> {
     clause.iter().map(|text| text.parse().ok()).collect()
 }
 
+/// What a list says that is in no database.
+pub(in crate::database) fn by_list(list: &AllowedSigners, claim: Claim<'_>) -> Permission {
+    by_usable(&usable(list.clone()), claim)
+}
+
 /// What one version of a list says.
-fn by_list(list: &AllowedSigners, claim: Claim<'_>) -> Permission {
+fn by_usable(list: &AllowedSigners, claim: Claim<'_>) -> Permission {
     let Claim { key, who } = claim;
     let (email, time) = who.map_or(("", 0), |who| (who.email(), who.seconds()));
     match list.judge(key, sign::NAMESPACE, email, time) {
@@ -253,7 +267,7 @@ impl Clause {
     }
 
     /// Whether a document may be changed.
-    pub(super) fn allows(&self, key: &Key) -> bool {
+    pub(in crate::database) fn allows(&self, key: &Key) -> bool {
         self.0.iter().all(|patterns| patterns.iter().any(|pattern| pattern.matches(key)))
     }
 

@@ -33,6 +33,9 @@ pub use quarantine::{Accepted, Quarantine};
 pub use refusal::{RefMove, Refusal, Refused};
 pub use standing::{Judged, Require, Standing};
 
+pub(super) use lists::{Claim, Clause, Lists, Permission, Place, by_list};
+pub(super) use seal::{Seal, seal};
+
 /// So many commits are judged before progress is told.
 const TELL: usize = 4096;
 

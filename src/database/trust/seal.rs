@@ -10,7 +10,7 @@ const PGP: &[u8] = b"-----BEGIN PGP ";
 
 /// What is known of the signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Seal {
+pub(in crate::database) enum Seal {
     /// There is none.
     None,
     /// It is of a kind that is not of this world: nothing is known of it.
@@ -22,7 +22,7 @@ pub(super) enum Seal {
 }
 
 /// Looks at the signature in the stored bytes of an object.
-pub(super) fn seal(kind: Kind, body: &[u8]) -> Seal {
+pub(in crate::database) fn seal(kind: Kind, body: &[u8]) -> Seal {
     match sign::verified(kind, body) {
         Ok(None) => Seal::None,
         Ok(Some(signature)) => Seal::Good(signature.public_key().clone()),

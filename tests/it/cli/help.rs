@@ -31,6 +31,7 @@ const COMMANDS: &[&str] = &[
     "verify",
     "trust",
     "tag",
+    "prove",
     "cat-object",
     "hash-object",
     "ls-tree",

@@ -25,6 +25,7 @@ mod merge;
 mod names;
 mod objects;
 mod output;
+mod prove;
 mod put;
 mod repair;
 mod resolve;

@@ -12,6 +12,7 @@ use isodb::{BlobId, Database};
 use super::archive;
 use crate::document::{self, Content};
 use crate::error::{Failure, OutputError};
+use crate::output::to_output;
 
 /// How a document becomes a record. It depends on nothing else, so records can be made side by side.
 #[derive(Clone, Copy, Debug)]
@@ -78,11 +79,20 @@ pub(crate) struct Sink {
 impl Sink {
     /// To stdout for none, else to a file, packed where its name ends in .gz or .tgz.
     pub(crate) fn open(path: Option<&Path>) -> Result<Sink> {
+        let extension = path.and_then(Path::extension);
+        Sink::create(path, extension.is_some_and(|extension| extension == "gz" || extension == "tgz"))
+    }
+
+    /// To stdout for none, else to a file, as it is.
+    pub(crate) fn plain(path: Option<&Path>) -> Result<Sink> {
+        Sink::create(path, false)
+    }
+
+    fn create(path: Option<&Path>, is_packed: bool) -> Result<Sink> {
         let (out, file) = match path {
             None => (Target::Plain(Box::new(io::stdout().lock())), None),
             Some(path) => {
                 let (file, temporary) = Temporary::create(path).map_err(|error| cannot_write(path, error))?;
-                let is_packed = path.extension().is_some_and(|extension| extension == "gz" || extension == "tgz");
                 let out = match is_packed {
                     true => Target::Packed(Box::new(GzEncoder::new(file, Compression::default()))),
                     false => Target::Plain(Box::new(file)),
@@ -99,6 +109,14 @@ impl Sink {
             (Ok(error), Some(path)) => cannot_write(path, error.0).into(),
             (Ok(error), None) => error.into(),
             (Err(error), _) => error,
+        }
+    }
+
+    /// An error of the library's, told of the file where it was that which could not be written.
+    pub(crate) fn failed(error: isodb::Error, path: Option<&Path>) -> anyhow::Error {
+        match error {
+            isodb::Error::Object(error) => Sink::named(to_output(error), path),
+            error => error.into(),
         }
     }
 

@@ -19,6 +19,7 @@ pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod ls_tree;
 pub(crate) mod merge;
+pub(crate) mod prove;
 pub(crate) mod put;
 pub(crate) mod reference;
 pub(crate) mod resolve;
@@ -91,6 +92,7 @@ commands! {
     "verify" Verify(verify),
     "trust" Trust(trust),
     "tag" Tag(tag),
+    "prove" Prove(prove),
     "cat-object" CatObject(cat_object),
     "hash-object" HashObject(hash_object),
     "ls-tree" LsTree(ls_tree),

@@ -1,6 +1,7 @@
-//! `isodb verify`: who made the commits, whether they might, and whether the merges in between are honest.
+//! `isodb verify`: who made the commits, whether they might, and whether the merges in between are honest; and proofs.
 
 mod merges;
+mod proof;
 
 use anyhow::Result;
 use isodb::{Anchors, CommitId, Database, Error, Judged, Kind, Objects, Require, Standing, TagId};
@@ -28,12 +29,20 @@ use crate::progress::Progress;
 /// verified as well, has "tag" in place of "commit". With --merges, only merge commits that are wrong are told of, a line
 /// with the id and what is wrong, or {"commit","expected","reason"}: `expected` is the merge commit that its parents make,
 /// null where they make none.
+///
+/// With --proof, a proof is checked: its lines tell the key, the commit, the content's id and size (or that it is absent, or
+/// each version where it is in conflict), the signer's key and who that is, the committer, the commit's time, and with a
+/// chain of commits where that begins, how many signed commits it has and how many merges. With --json, they are
+/// {"key","commit","id","size","author","committer","signer":{"fingerprint","key","principal"},
+/// "chain":{"since","signed","merges"}}, with "missing" in place of "id" and "size" where there is no document, and with
+/// "versions" and "base" as conflicts has them. Exit 4 when anything does not hold.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb verify
   isodb verify --failed main@{1}..main
   isodb verify --json v1.0 | jq -r .principal | sort | uniq -c
-  isodb verify --merges")]
+  isodb verify --merges
+  isodb verify --proof hay.proof --signers allowed_signers")]
 pub(crate) struct Args {
     /// Only check that merge commits are what their parents make them
     #[arg(long)]
@@ -45,10 +54,15 @@ pub(crate) struct Args {
     #[arg(value_name = "RANGE", add = complete::revisions())]
     range: Option<String>,
     #[command(flatten)]
+    proof: proof::ProofArgs,
+    #[command(flatten)]
     list: ListArgs,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
+    if let Some(checked) = args.proof.run(context, args.list) {
+        return checked;
+    }
     let mut db = context.database()?;
     let (from, without) = match args.range.as_deref().map(|range| (range, range.split_once(".."))) {
         None => (None, None),
