@@ -61,16 +61,17 @@ mod store;
 mod tree;
 
 pub use database::{
-    Accepted, Anchors, Answer, Changeset, Choice, CommitInfo, Condition, Config, ConfigError, Counterexample, Database,
-    Decided, Error, Flaw, Found, FsckProgress, FsckReport, FsckStage, GcOutcome, GcRequest, History, HistoryEntry,
-    HistoryOptions, InConflict, Judge, Judged, Lost, MAX_DOCUMENT, MergeOutcome, NdjsonLine, NdjsonReader, Origin,
-    Outcome, Place, Problem, Proof, ProofChain, ProofSigner, Quarantine, RefMove, Refusal, Refused, Repair, Require,
-    RuleReport, RuleTest, Series, Severity, SimulateOptions, Simulation, SimulationEvent, SimulationFailure,
-    SimulationFinding, SimulationStage, Standing, Status, TagInfo, Version, WrongMerge, check_proof, discover, init,
-    is_merge_commit, signer_problems, signers_key,
+    Accepted, Anchors, Answer, Batch, Changeset, Choice, CommitInfo, Condition, Config, ConfigError, Counterexample,
+    Database, Decided, Error, Feed, Flaw, Found, FsckProgress, FsckReport, FsckStage, GcOutcome, GcRequest, History,
+    HistoryEntry, HistoryOptions, InConflict, Judge, Judged, Lost, MAX_DOCUMENT, MergeOutcome, NdjsonLine,
+    NdjsonReader, Origin, Outcome, Place, Problem, Proof, ProofChain, ProofSigner, Quarantine, RefMove, Refusal,
+    Refused, Repair, Require, RuleReport, RuleTest, Series, Severity, SimulateOptions, Simulation, SimulationEvent,
+    SimulationFailure, SimulationFinding, SimulationStage, Standing, Status, TagInfo, Version, WrongMerge, check_proof,
+    discover, init, is_merge_commit, signer_problems, signers_key,
 };
 pub use disk::{
     Access, Bytes, DirEntry, Disk, FaultDisk, FileKind, Lock, OsDisk, Stat, Survivors, UnsyncedData, UnsyncedEntries,
+    Watch,
 };
 pub use json::{Number, ParseError as JsonError, Value, parse as parse_json, write as write_json};
 pub use merge::{

@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 
 use super::Database;
 use super::error::Result;
-use super::lineage::Lineage;
+use super::lineage::{Lineage, Places};
 use crate::object::CommitId;
 
 impl Database {
@@ -71,6 +71,44 @@ pub(super) fn are_below(lineage: &mut Lineage<'_>, places: &[u32], of: u32) -> R
     let mut walk = Walk::new(lineage, groups.len());
     walk.run(&groups, least)?;
     Ok(places.iter().all(|place| walk.marks(*place)[0] & 1 != 0))
+}
+
+/// The way from one commit to another, oldest first and without the one, from first parents where they lead there. Without
+/// a commit to start from, from the first one; the head alone where it does not descend from that commit.
+pub(super) fn line(lineage: &mut Lineage<'_>, since: Option<u32>, head: u32) -> Result<Vec<u32>> {
+    let Some(since) = since else {
+        let mut line = vec![head];
+        while let Some(&parent) = lineage.parents(line[line.len() - 1])?.first() {
+            line.push(parent);
+        }
+        line.reverse();
+        return Ok(line);
+    };
+    if since == head {
+        return Ok(Vec::new());
+    }
+    let least = lineage.generation(since);
+    let mut walk = Walk::new(lineage, 2);
+    walk.run(&[vec![head], vec![since]], least)?;
+    // Who still waits was not followed: it is no descendant, or has a generation below.
+    let may_lead = |walk: &Walk<'_, '_>, place: u32| walk.marks(place) == [1] && !walk.waits[place as usize];
+    if !may_lead(&walk, head) {
+        return Ok(vec![head]);
+    }
+    let mut seen = Places::default();
+    // From the head down: each commit with those of its parents that were not tried yet.
+    let mut way = vec![(head, walk.lineage.parents(head)?.into_iter())];
+    while let Some((_, parents)) = way.last_mut() {
+        match parents.next() {
+            Some(parent) if parent == since => return Ok(way.into_iter().rev().map(|(place, _)| place).collect()),
+            Some(parent) if may_lead(&walk, parent) && seen.insert(parent) => {
+                way.push((parent, walk.lineage.parents(parent)?.into_iter()));
+            }
+            Some(_) => {}
+            None => drop(way.pop()),
+        }
+    }
+    Ok(vec![head])
 }
 
 /// For each group of commits but the first, the best common ancestors of it and of all groups before it.

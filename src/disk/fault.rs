@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 pub use model::{Survivors, UnsyncedData, UnsyncedEntries};
 
 use self::model::{Model, Node, clean};
-use super::{Access, Bytes, DirEntry, Disk, FileKind, Lock, MARK_CONTENT, Stat};
+use super::{Access, Bytes, DirEntry, Disk, FileKind, Lock, MARK_CONTENT, Stat, Watch};
 
 /// An in-memory disk whose faults are chosen. Clones are handles on the same disk.
 ///
@@ -46,6 +46,8 @@ struct State {
     cut_at: Option<u64>,
     is_cut: bool,
     failure: Option<Failure>,
+    /// Told of every operation, as soon as it is done.
+    changed: Arc<Condvar>,
 }
 
 /// Operations that are to fail though the power is on.
@@ -231,6 +233,7 @@ impl State {
     fn begin(&mut self, needs: Needs) -> io::Result<()> {
         let number = self.operations;
         self.operations += 1;
+        self.changed.notify_all();
         if self.cut_at == Some(number) {
             self.is_cut = true;
             return Err(power_cut());
@@ -407,6 +410,10 @@ impl Disk for FaultDisk {
             Ok(Node::Dir) | Err(_) => false,
         })
     }
+
+    fn watch(&self) -> Box<dyn Watch> {
+        Box::new(FaultWatch { disk: self.clone(), seen: self.operations() })
+    }
 }
 
 impl fmt::Debug for FaultDisk {
@@ -458,6 +465,28 @@ impl Drop for FaultLock {
         }
         drop(state);
         self.disk.shared.unlocked.notify_all();
+    }
+}
+
+/// Tells of every operation, wherever it was.
+#[derive(Debug)]
+struct FaultWatch {
+    disk: FaultDisk,
+    seen: u64,
+}
+
+impl Watch for FaultWatch {
+    fn add(&mut self, _: &Path) {}
+
+    fn wait(&mut self, patience: Duration) -> io::Result<bool> {
+        let state = self.disk.powered()?;
+        let (changed, seen) = (Arc::clone(&state.changed), self.seen);
+        let is_as_seen = |state: &mut State| !state.is_cut && state.operations == seen;
+        let (state, _) =
+            changed.wait_timeout_while(state, patience, is_as_seen).unwrap_or_else(PoisonError::into_inner);
+        let is_told = state.operations != seen;
+        self.seen = state.operations;
+        if state.is_cut { Err(power_cut()) } else { Ok(is_told) }
     }
 }
 

@@ -9,6 +9,7 @@ mod flush;
 mod os;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -19,6 +20,7 @@ use std::time::{Duration, SystemTime};
 
 pub use fault::{FaultDisk, Survivors, UnsyncedData, UnsyncedEntries};
 pub use os::OsDisk;
+pub use watch::Watch;
 
 /// The content of a mark that is a file.
 const MARK_CONTENT: &[u8] = b"isodb-lock\n";
@@ -193,6 +195,11 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Whether the path names a mark that [`Disk::mark`] made. False when it names nothing.
     fn is_mark(&self, path: &Path) -> io::Result<bool>;
+
+    /// Notices changes that others make in directories. It watches none yet.
+    fn watch(&self) -> Box<dyn Watch> {
+        Box::new(watch::Asleep)
+    }
 
     /// Writes a new file whole; `AlreadyExists` when the path names something.
     fn write_new(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::flush;
+use super::watch::{self, Watch};
 use super::{Access, Bytes, DirEntry, Disk, FileKind, Lock, MARK_CONTENT, Stat};
 
 /// Files below this size are read rather than mapped: a copy is cheaper than setting up and tearing down a map.
@@ -207,6 +208,10 @@ impl Disk for OsDisk {
             return Ok(false);
         }
         gone_is(false, fs::read(path).map(|bytes| bytes == MARK_CONTENT))
+    }
+
+    fn watch(&self) -> Box<dyn Watch> {
+        watch::of_machine()
     }
 }
 

@@ -24,7 +24,7 @@ fn names(disk: &dyn Disk, dir: &Path) -> Vec<String> {
 /// Runs every check, each in a directory of its own.
 fn conforms(disk: &dyn Disk, top: &Path) {
     type Check = fn(&dyn Disk, &Path);
-    let checks: [(&str, Check); 9] = [
+    let checks: [(&str, Check); 10] = [
         ("files", files),
         ("places", places),
         ("names", names_and_kinds),
@@ -34,6 +34,7 @@ fn conforms(disk: &dyn Disk, top: &Path) {
         ("marks", marks),
         ("locks", locks),
         ("sync", syncs),
+        ("watches", watches),
     ];
     for (name, check) in checks {
         let dir = top.join(name);
@@ -257,6 +258,48 @@ fn syncs(disk: &dyn Disk, dir: &Path) {
     assert_eq!(kind(disk.sync(&[dir.to_path_buf(), dir.join("missing")])), ErrorKind::NotFound);
     paths.push(dir.join("missing"));
     assert_eq!(kind(disk.sync(&paths)), ErrorKind::NotFound);
+}
+
+fn watches(disk: &dyn Disk, dir: &Path) {
+    let (sub, hour) = (dir.join("sub"), Duration::from_secs(3600));
+    let mut watch = disk.watch();
+    watch.add(&dir.join("missing"));
+    assert!(!watch.wait(Duration::ZERO).unwrap());
+    assert!(!watch.wait(SHORT).unwrap());
+    // Systems that tell nothing wait to the end.
+    if std::env::consts::OS != "linux" {
+        return;
+    }
+    watch.add(dir);
+    type Change = fn(&dyn Disk, &Path);
+    let changes: [Change; 5] = [
+        |disk, dir| disk.create_dir(&dir.join("sub")).unwrap(),
+        |disk, dir| disk.mark(&dir.join("a.lock")).unwrap(),
+        |disk, dir| disk.rename(&dir.join("a.lock"), &dir.join("a")).unwrap(),
+        |disk, dir| disk.append(&dir.join("b"), b"1").unwrap(),
+        |disk, dir| disk.remove(&dir.join("a")).unwrap(),
+    ];
+    for change in changes {
+        change(disk, dir);
+        assert!(watch.wait(hour).unwrap());
+        assert!(!watch.wait(Duration::ZERO).unwrap(), "it is told once");
+    }
+    // A directory that goes and comes back is watched again when it is added again, and not twice before.
+    for _ in 0..2 {
+        watch.add(&sub);
+        watch.add(&sub);
+        disk.write_new(&sub.join("x"), b"1", Access::ReadWrite).unwrap();
+        assert!(watch.wait(hour).unwrap());
+        disk.remove(&sub.join("x")).unwrap();
+        disk.remove_dir(&sub).unwrap();
+        disk.create_dir(&sub).unwrap();
+        assert!(watch.wait(hour).unwrap());
+    }
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| watch.wait(hour));
+        disk.append(&dir.join("b"), b"2").unwrap();
+        assert!(waiting.join().unwrap().unwrap());
+    });
 }
 
 #[test]

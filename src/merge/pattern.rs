@@ -65,6 +65,13 @@ impl Pattern {
         pattern.all(|segment| segment == "**")
     }
 
+    /// The key that every key which matches is at or below, as far as the pattern's first segments tell it.
+    pub fn prefix(&self) -> Option<Key> {
+        let end = self.text.split_inclusive('/').take_while(|segment| !segment.contains('*')).map(str::len).sum();
+        // What is too long to be a key is a prefix of none, and nothing matches.
+        self.text[..end].trim_end_matches('/').parse().ok()
+    }
+
     /// The pattern as it was written.
     pub fn text(&self) -> &str {
         &self.text
@@ -171,6 +178,17 @@ mod tests {
             for key in no {
                 assert!(!matches(pattern, key), "{pattern} {key}");
             }
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_what_comes_before_stars() {
+        for (pattern, prefix) in [("a/b/*", "a/b"), ("a/b*/c", "a"), ("a/b", "a/b"), ("a/**/b", "a"), ("é", "é")] {
+            let pattern: Pattern = pattern.parse().unwrap();
+            assert_eq!(pattern.prefix(), Some(prefix.parse().unwrap()), "{pattern}");
+        }
+        for pattern in ["*", "**", "a*/b"] {
+            assert_eq!(pattern.parse::<Pattern>().unwrap().prefix(), None, "{pattern}");
         }
     }
 

@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{Disk, FileKind};
+use crate::disk::{Disk, FileKind, Watch};
 use crate::object::Id;
 
 pub use lock::WriteLock;
@@ -167,8 +167,24 @@ impl Refs {
 
     /// The ref that a name leads to in the end, through symbolic ones, and its id if it exists.
     pub fn resolve(&self, name: &RefName) -> Result<(RefName, Option<Id>)> {
+        self.follow(name, |_| {})
+    }
+
+    /// As [`Refs::resolve`], and `watch` tells from before the look on when the answer may be another.
+    pub fn resolve_watched(&self, name: &RefName, watch: &mut dyn Watch) -> Result<(RefName, Option<Id>)> {
+        self.follow(name, |at| {
+            watch.add(&self.root);
+            for (end, _) in at.as_str().match_indices('/') {
+                watch.add(&self.root.join(&at.as_str()[..end]));
+            }
+        })
+    }
+
+    /// Follows symbolic refs; `before` is called with each before it is read.
+    fn follow(&self, name: &RefName, mut before: impl FnMut(&RefName)) -> Result<(RefName, Option<Id>)> {
         let mut at = name.clone();
         for _ in 0..5 {
+            before(&at);
             match self.read(&at)? {
                 Some(RefValue::Id(id)) => return Ok((at, Some(id))),
                 Some(RefValue::Symbolic(next)) => at = next,

@@ -81,12 +81,14 @@ pub(crate) fn write_change(
     write_content(db, out, blob, content)
 }
 
-fn write_key(out: &mut impl Write, key: &str) -> Result<()> {
+/// Begins an object with the key: `{"key":K`.
+pub(crate) fn write_key(out: &mut impl Write, key: &str) -> Result<()> {
     out.write_all(b"{\"key\":").map_err(OutputError)?;
     Ok(serde_json::to_writer(out, key).map_err(|error| OutputError(error.into()))?)
 }
 
-fn write_content(db: &Database, out: &mut impl Write, blob: BlobId, content: Content) -> Result<()> {
+/// Ends an object with the content.
+pub(crate) fn write_content(db: &Database, out: &mut impl Write, blob: BlobId, content: Content) -> Result<()> {
     out.write_all(b",").map_err(OutputError)?;
     match content {
         Content::Small(body) => small(out, &body)?,

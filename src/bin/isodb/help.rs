@@ -5,13 +5,14 @@ use clap::CommandFactory;
 use crate::args::Cli;
 
 /// The commands as `isodb --help` groups them, porcelain before plumbing.
-pub(crate) const GROUPS: [(&str, &[&str]); 8] = [
+pub(crate) const GROUPS: [(&str, &[&str]); 9] = [
     ("Start", &["init", "config"]),
     ("Documents", &["put", "get", "rm", "ls", "apply", "import", "export"]),
     ("History", &["log", "show", "diff", "head", "restore", "status"]),
     ("Names", &["ref"]),
     ("Merging", &["merge", "conflicts", "resolve", "rule", "simulate"]),
     ("Trust", &["verify", "trust", "tag", "prove"]),
+    ("Sharing", &["changes", "watch"]),
     ("Objects", &["cat-object", "hash-object", "ls-tree", "rev-parse", "count-objects"]),
     ("Upkeep", &["gc", "fsck", "completions"]),
 ];

@@ -126,6 +126,29 @@ impl Output {
     }
 }
 
+/// Ends the program with success when the reader of stdout goes away, which a command that waits would not notice before it
+/// writes again.
+#[cfg(unix)]
+pub(crate) fn end_with_reader() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    std::thread::spawn(|| {
+        let stdout = io::stdout();
+        loop {
+            let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+            match poll(&mut asked, None) {
+                Ok(_) if asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) => std::process::exit(0),
+                Err(rustix::io::Errno::INTR) => {}
+                // What tells nothing now tells nothing later.
+                _ => return,
+            }
+        }
+    });
+}
+
+/// Elsewhere the next write tells.
+#[cfg(not(unix))]
+pub(crate) fn end_with_reader() {}
+
 /// An error of copying an object to stdout: one of stdout where it was that which failed.
 pub(crate) fn to_output(error: ObjectError) -> anyhow::Error {
     match error {

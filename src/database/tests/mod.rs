@@ -2,6 +2,7 @@
 
 mod ancestry;
 mod conflicts;
+mod feed;
 mod graph;
 mod history;
 mod origins;

@@ -3,6 +3,7 @@
 mod ancestry;
 mod apply;
 mod cat_object;
+mod changes;
 mod completions;
 mod config;
 mod conflicts;
@@ -43,6 +44,7 @@ mod tag;
 mod trust;
 mod verify;
 mod verify_signed;
+mod watch;
 
 use crate::support::Ran;
 

@@ -14,7 +14,7 @@ fn filled() -> Sandbox {
 }
 
 /// Commands whose answers are longer than any buffer.
-const LONG: [&str; 12] = [
+const LONG: [&str; 13] = [
     "log",
     "log --oneline",
     "log --json",
@@ -25,6 +25,7 @@ const LONG: [&str; 12] = [
     "cat-object --all",
     "ls-tree -r HEAD",
     "ref log",
+    "changes",
     "diff -p HEAD HEAD~600",
     "show -p HEAD~600",
 ];

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod cat_object;
+pub(crate) mod changes;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod conflicts;
@@ -33,6 +34,7 @@ pub(crate) mod status;
 pub(crate) mod tag;
 pub(crate) mod trust;
 pub(crate) mod verify;
+pub(crate) mod watch;
 
 use anyhow::Result;
 use isodb::{Changeset, CommitId, Database, Key, Kind, Objects, Outcome, TreeId};
@@ -93,6 +95,8 @@ commands! {
     "trust" Trust(trust),
     "tag" Tag(tag),
     "prove" Prove(prove),
+    "changes" Changes(changes),
+    "watch" Watch(watch),
     "cat-object" CatObject(cat_object),
     "hash-object" HashObject(hash_object),
     "ls-tree" LsTree(ls_tree),
