@@ -15,6 +15,7 @@ mod key;
 mod list;
 mod lost;
 mod part;
+mod pool;
 mod scan;
 #[cfg(test)]
 mod tests;
