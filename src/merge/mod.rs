@@ -18,6 +18,8 @@ mod tests;
 mod text;
 mod versions;
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::object::{BlobId, Objects, TreeId};
 use crate::tree::{self, Conflict, Edit, Edits, Key, Tree};
 
@@ -88,10 +90,10 @@ pub fn three_way<O: Objects + Sync + ?Sized>(
     if left == base {
         return Ok(ThreeWay { left: right, edits: Edits::new(), disputes: Vec::new() });
     }
-    let mut disputes = Vec::new();
     if right == base || left == right {
-        return Ok(ThreeWay { left, edits: Edits::new(), disputes });
+        return Ok(ThreeWay { left, edits: Edits::new(), disputes: Vec::new() });
     }
+    let disputes = Mutex::new(Vec::new());
     let edits = tree::merge_edits(objects, [base, left, right], |key, sides| {
         Ok(match versions::merge(objects, sides)? {
             Merged::Left => None,
@@ -99,11 +101,14 @@ pub fn three_way<O: Objects + Sync + ?Sized>(
             Merged::Absent => Some(Edit::Remove),
             Merged::One(blob) => Some(Edit::Put(blob.into())),
             Merged::Dispute(set) => {
-                disputes.push(Dispute { key: key.clone(), set });
+                let dispute = Dispute { key: key.clone(), set };
+                disputes.lock().unwrap_or_else(PoisonError::into_inner).push(dispute);
                 None
             }
         })
     })?;
+    let mut disputes = disputes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    disputes.sort_unstable_by(|one, other| one.key.cmp(&other.key));
     Ok(ThreeWay { left, edits, disputes })
 }
 

@@ -74,6 +74,18 @@ impl Edits {
         self.deepest = self.deepest.max(path.iter().filter(|&&byte| byte == b'/').count());
     }
 
+    /// Adds the edits of others, behind those that were added before.
+    pub(super) fn append(&mut self, mut others: Edits) {
+        for edits in [&mut *self, &mut others] {
+            if !edits.latest.records.is_empty() {
+                edits.pack();
+            }
+        }
+        self.runs.append(&mut others.runs);
+        self.len += others.len;
+        self.deepest = self.deepest.max(others.deepest);
+    }
+
     /// How many edits were added.
     pub fn len(&self) -> usize {
         self.len

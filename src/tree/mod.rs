@@ -16,6 +16,7 @@ mod list;
 mod lost;
 mod many;
 mod part;
+mod pool;
 mod scan;
 #[cfg(test)]
 mod tests;

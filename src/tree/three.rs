@@ -2,41 +2,75 @@
 //!
 //! What the right side has as the base has it is passed over unread, so that changes of the left side alone cost
 //! nothing. What the left side has as the base has it, a whole folder or a whole part, is replaced unread. Only what both
-//! changed is gone into.
+//! changed is gone into. Where that is much, several threads share it, folder by folder: no edit of one depends on those of
+//! another.
+
+use std::num::NonZero;
 
 use super::cursor::Cursor;
 use super::diff::next_pair;
 use super::edit::Action;
 use super::folder::Folder;
 use super::list::{key, push};
+use super::pool::{Pool, Task};
 use super::{Document, Edit, Edits, Key, Result};
 use crate::object::{Objects, TreeId};
 
 /// What stands at one path on the three sides: the base, the left one, the right one.
 pub(crate) type Sides<T> = [Option<T>; 3];
 
+/// After so many folders there is enough to do for several threads.
+const ALONE: usize = 64;
+/// Folders that are more than so many levels deep are not given to other threads.
+const NEAR: usize = 16;
+
 /// The edits that bring to the left tree what the right one changed since the base.
 ///
-/// `merge` is called for documents that the right side changed in folders that both sides changed, in the order of their
-/// keys: what it answers becomes one of the edits. The edits are for the left tree alone: they may put parts into it.
-pub(crate) fn merge_edits<O: Objects + ?Sized>(
+/// `merge` is called for documents that the right side changed in folders that both sides changed, in any order and on
+/// several threads where there are many: what it answers becomes one of the edits. The edits are for the left tree alone:
+/// they may put parts into it.
+pub(crate) fn merge_edits<O: Objects + Sync + ?Sized>(
     objects: &O,
     trees: [TreeId; 3],
-    merge: impl FnMut(&Key, Sides<Document>) -> Result<Option<Edit>>,
+    merge: impl Fn(&Key, Sides<Document>) -> Result<Option<Edit>> + Sync,
 ) -> Result<Edits> {
-    let mut walk = Walk { objects, path: String::new(), stack: Vec::new(), edits: Edits::new(), merge };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    merge_edits_on(threads, ALONE, objects, trees, merge)
+}
+
+/// The same on so many threads at most, from so many folders on. What is answered does not depend on either.
+pub(super) fn merge_edits_on<O: Objects + Sync + ?Sized>(
+    threads: usize,
+    alone: usize,
+    objects: &O,
+    trees: [TreeId; 3],
+    merge: impl Fn(&Key, Sides<Document>) -> Result<Option<Edit>> + Sync,
+) -> Result<Edits> {
     // The empty tree need not be stored to be known.
-    walk.open(trees.map(|id| Some(id).filter(|&id| id != TreeId::EMPTY)))?;
-    while let Some(frame) = walk.stack.last_mut() {
-        walk.path.truncate(frame.len);
-        match frame.next(&mut walk.path, &mut walk.edits)? {
-            Some(child) => walk.child(child)?,
-            None => {
-                walk.stack.pop();
-            }
+    let first = Task { path: String::new(), sides: trees.map(|id| Some(id).filter(|&id| id != TreeId::EMPTY)) };
+    let pool = Pool::new(first);
+    let walk =
+        |alone| Walk { objects, path: String::new(), stack: Vec::new(), edits: Edits::new(), merge: &merge, alone };
+    std::thread::scope(|scope| {
+        let mut others = Vec::new();
+        let mut start = || {
+            // Where there can be no more threads, this one does it all.
+            others.extend((1..threads).map_while(|_| {
+                pool.join();
+                let work = || walk(usize::MAX).run(&pool, &mut || ());
+                std::thread::Builder::new().spawn_scoped(scope, work).inspect_err(|_| pool.leave()).ok()
+            }));
+        };
+        let mut found = walk(alone).run(&pool, &mut start);
+        for thread in others {
+            let edits = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            found = found.and_then(|mut all| {
+                all.append(edits?);
+                Ok(all)
+            });
         }
-    }
-    Ok(walk.edits)
+        found
+    })
 }
 
 struct Walk<'a, O: ?Sized, F> {
@@ -45,21 +79,60 @@ struct Walk<'a, O: ?Sized, F> {
     path: String,
     stack: Vec<Frame<'a, O>>,
     edits: Edits,
-    merge: F,
+    merge: &'a F,
+    /// After so many folders there are many.
+    alone: usize,
 }
 
-impl<'a, O: Objects + ?Sized, F: FnMut(&Key, Sides<Document>) -> Result<Option<Edit>>> Walk<'a, O, F> {
-    /// Takes in a folder that differs between the base and the right side.
-    fn child(&mut self, sides: Sides<TreeId>) -> Result<()> {
-        let [base, left, right] = sides;
-        if left == right {
-            return Ok(());
+impl<'a, O: Objects + ?Sized, F: Fn(&Key, Sides<Document>) -> Result<Option<Edit>>> Walk<'a, O, F> {
+    /// Walks folders of the pool until there are none; `many` is called when there seem to be many.
+    fn run(mut self, pool: &Pool, many: &mut dyn FnMut()) -> Result<Edits> {
+        let _end = pool.end_on_panic();
+        while let Some(task) = pool.take() {
+            self.path = task.path;
+            self.walk(task.sides, pool, many).inspect_err(|_| pool.stop())?;
         }
-        if left != base {
-            return self.open(sides);
+        Ok(self.edits)
+    }
+
+    /// Walks a folder, but for folders in it that other threads take.
+    fn walk(&mut self, sides: Sides<TreeId>, pool: &Pool, many: &mut dyn FnMut()) -> Result<()> {
+        self.open(sides)?;
+        while let Some(frame) = self.stack.last_mut() {
+            self.path.truncate(frame.len);
+            match frame.next(&mut self.path, &mut self.edits)? {
+                None => drop(self.stack.pop()),
+                Some(child) if is_to_open(&self.path, child, &mut self.edits)? => {
+                    self.open(child)?;
+                    self.alone = self.alone.saturating_sub(1);
+                    if self.alone == 0 {
+                        many();
+                        self.alone = usize::MAX;
+                    }
+                }
+                Some(_) => {}
+            }
+            if pool.is_hungry() {
+                self.give_away(pool)?;
+            }
         }
-        let key = key(&self.path, right.or(base).unwrap_or(TreeId::EMPTY))?;
-        self.edits.push(&key, right.map_or(Edit::RemoveFolder, Edit::PutFolder));
+        Ok(())
+    }
+
+    /// Gives a folder to another thread: one as near to the root as there is, since much is likely to be in it.
+    fn give_away(&mut self, pool: &Pool) -> Result<()> {
+        let mut path = String::new();
+        for frame in self.stack.iter_mut().take(NEAR) {
+            path.clear();
+            path.push_str(&self.path[..frame.len]);
+            while let Some(sides) = frame.next(&mut path, &mut self.edits)? {
+                if is_to_open(&path, sides, &mut self.edits)? {
+                    pool.give(Task { path, sides });
+                    return Ok(());
+                }
+                path.truncate(frame.len);
+            }
+        }
         Ok(())
     }
 
@@ -84,6 +157,18 @@ impl<'a, O: Objects + ?Sized, F: FnMut(&Key, Sides<Document>) -> Result<Option<E
         let folder = Folder::load(self.objects, id)?;
         Ok((folder.document, Cursor::of_folder(self.objects, id, folder)))
     }
+}
+
+/// Takes in a folder that differs between the base and the right side; answers whether it has to be gone into.
+fn is_to_open(path: &str, [base, left, right]: Sides<TreeId>, edits: &mut Edits) -> Result<bool> {
+    if left == right {
+        return Ok(false);
+    }
+    if left != base {
+        return Ok(true);
+    }
+    edits.push(&key(path, right.or(base).unwrap_or(TreeId::EMPTY))?, right.map_or(Edit::RemoveFolder, Edit::PutFolder));
+    Ok(false)
 }
 
 /// A folder that is walked on three sides.

@@ -14,18 +14,28 @@ use super::raw::{child, edge, leaf, part, tree};
 use super::state::{State, Step, key};
 use crate::object::{BlobId, Error, Id, Kind, Memory, Mode, Object, Objects, TreeId};
 use crate::tree::edit::Action;
+use crate::tree::three::merge_edits_on;
 use crate::tree::{Edit, Edits, Key, Result, Tree, merge_edits};
 
 /// Merges so that of two changes of a document the right one wins, and answers the merged tree and which documents were
 /// asked for.
 fn right_wins<O: Objects + Sync>(objects: &O, trees: [TreeId; 3]) -> Result<(TreeId, Vec<Key>)> {
-    let mut asked = Vec::new();
-    let edits = merge_edits(objects, trees, |key, [base, left, right]| {
-        assert!(right != base && right != left);
-        asked.push(key.clone());
-        Ok(Some(right.map_or(Edit::Remove, Edit::Put)))
-    })?;
-    Ok((Tree::new(objects, trees[1]).edit(&edits)?.id(), asked))
+    let merge = |threads| {
+        let asked = Mutex::new(Vec::new());
+        let edits = merge_edits_on(threads, 1, objects, trees, |key, [base, left, right]| {
+            assert!(right != base && right != left);
+            asked.lock().unwrap().push(key.clone());
+            Ok(Some(right.map_or(Edit::Remove, Edit::Put)))
+        })?;
+        let mut asked = asked.into_inner().unwrap();
+        assert!(threads > 1 || asked.is_sorted_by(|a, b| a < b));
+        asked.sort();
+        Ok((Tree::new(objects, trees[1]).edit(&edits)?.id(), asked))
+    };
+    let alone = merge(1);
+    let shared = merge(3);
+    assert!(alone.is_err() && shared.is_err() || alone.as_ref().unwrap() == shared.as_ref().unwrap());
+    alone
 }
 
 /// Three states of the same objects.
