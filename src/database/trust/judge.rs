@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::clause::{Breach, breach};
 use super::lists::{Claim, Clause, Lists, Permission, Place};
 use super::memory::{self, Memory};
-use super::seal::{Seal, seal};
+use super::seal::{Seal, bad, seal};
 use super::standing::{Judged, Standing};
 use super::view::View;
 use super::walk::{Walked, on_all_cores, walk};
@@ -194,7 +194,7 @@ impl<'a> Judge<'a> {
         let key = match seal(Kind::Commit, &body) {
             Seal::None => return Ok(First::Done(Standing::Unsigned)),
             Seal::Foreign => return Ok(First::Done(foreign())),
-            Seal::Bad(error) => return Ok(First::Done(Standing::BadSignature { reason: error.to_string() })),
+            Seal::Bad(error) => return Ok(First::Done(bad(&error))),
             Seal::Good(key) => key,
         };
         let place = parents().next().map_or(Place::Empty, |parent| parent.list);
@@ -247,7 +247,7 @@ impl<'a> Judge<'a> {
         let key = match seal(Kind::Tag, &body) {
             Seal::None => return Ok(Standing::Unsigned),
             Seal::Foreign => return Ok(foreign()),
-            Seal::Bad(error) => return Ok(Standing::BadSignature { reason: error.to_string() }),
+            Seal::Bad(error) => return Ok(bad(&error)),
             Seal::Good(key) => key,
         };
         let tag = self.db.store().tag(tag)?;
