@@ -53,7 +53,12 @@ fn make(dir: &Path, clause: Option<&str>) {
         for n in start..(start + SERIES).min(COMMITS - 1) {
             let mut changes = Changeset::new();
             let animal = n.wrapping_mul(2_654_435_761) % DOCUMENTS;
-            put(&db, &mut changes, &format!("farms/{}/animals/{animal}", animal % 97), &format!("{{\"weight\":{n}}}"));
+            put(
+                &db,
+                &mut changes,
+                &format!("farms/{}/animals/{animal}", animal % 97),
+                &format!("{{\"weight\":{}}}", n + 1000),
+            );
             series.push(changes);
         }
         let commits: Vec<_> = series.iter().map(|changes| (changes, &info)).collect();

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::clause::{Breach, breach};
 use super::lists::{Claim, Clause, Lists, Permission, Place};
 use super::memory::{self, Memory};
-use super::seal::{Seal, seal};
+use super::seal::{Seal, bad, seal};
 use super::standing::{Judged, Standing};
 use super::view::View;
 use super::walk::{Walked, on_all_cores, walk};
@@ -28,9 +28,11 @@ pub struct Judge<'a> {
     pub(super) lists: Lists,
     pub(super) memory: Memory,
     pub(super) walked: Walked,
-    /// How commits stand at their places, as far as that was asked for.
+    /// How the commits that changed the list stand at their places.
     pub(super) local: HashMap<u32, Standing>,
     view: View,
+    /// What is to be remembered: commits that are trusted, each with the number of how it stands.
+    trusted: HashMap<CommitId, u32>,
 }
 
 /// What the bytes of a commit and its first parent tell.
@@ -72,6 +74,7 @@ impl<'a> Judge<'a> {
             walked: Walked::default(),
             local: HashMap::new(),
             view: View::default(),
+            trusted: HashMap::new(),
         };
         if !judge.is_memory_of(&heads)? || !judge.look(&heads, runner)? {
             // What is remembered was found without a revocation that is known by now, or with one that is not.
@@ -93,14 +96,13 @@ impl<'a> Judge<'a> {
     /// Goes through the history and takes a view of it. False when what is remembered does not fit it.
     fn look(&mut self, heads: &[CommitId], runner: &mut dyn Runner) -> Result<bool> {
         self.walked = walk(self.db, &mut self.lineage, heads, &self.memory, &self.lists)?;
-        self.local.clear();
         let changing: Vec<u32> = (0..self.walked.entries.len() as u32)
             .filter(|number| {
                 let entry = self.walked.entry(*number);
                 entry.record.is_none() && !entry.is_pinned && self.walked.is_list_changed(*number)
             })
             .collect();
-        self.judge_at_places(&changing, runner)?;
+        self.local = self.at_places(&changing, runner)?;
         let Some(view) = View::take(self)? else { return Ok(false) };
         self.view = view;
         Ok(true)
@@ -119,12 +121,20 @@ impl<'a> Judge<'a> {
             commits.iter().filter_map(|commit| self.walked.number(*commit)).filter(is_new).collect();
         new.sort_unstable();
         new.dedup();
-        self.judge_at_places(&new, runner)?;
-        commits.iter().map(|commit| Ok(Judged { id: commit.0, standing: self.standing(*commit)? })).collect()
+        let new = self.at_places(&new, runner)?;
+        let mut judged = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let standing = self.standing(*commit, &new)?;
+            if let Some(number) = self.memory.number(&standing) {
+                self.trusted.insert(*commit, number);
+            }
+            judged.push(Judged { id: commit.0, standing });
+        }
+        Ok(judged)
     }
 
     /// How a commit stands that is remembered, pinned, or has been judged at its place.
-    fn standing(&mut self, commit: CommitId) -> Result<Standing> {
+    fn standing(&mut self, commit: CommitId, new: &HashMap<u32, Standing>) -> Result<Standing> {
         if let Some(record) = self.memory.get(commit) {
             return Ok(self.memory.standing(record).clone());
         }
@@ -133,7 +143,7 @@ impl<'a> Judge<'a> {
         if self.walked.entry(number).is_pinned {
             return Ok(Standing::Pinned);
         }
-        let local = self.local.get(&number).ok_or_else(unknown)?.clone();
+        let local = new.get(&number).or_else(|| self.local.get(&number)).ok_or_else(unknown)?.clone();
         let Standing::Signed { key, .. } = &local else { return Ok(local) };
         let mut view = std::mem::take(&mut self.view);
         let seen = view.seen(self, number, key);
@@ -142,29 +152,29 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges commits at their places.
-    fn judge_at_places(&mut self, numbers: &[u32], runner: &mut dyn Runner) -> Result<()> {
+    fn at_places(&self, numbers: &[u32], runner: &mut dyn Runner) -> Result<HashMap<u32, Standing>> {
+        let mut found = HashMap::with_capacity(numbers.len());
         let first = on_all_cores(numbers, |number| self.first(*number))?;
         let mut merges = Vec::new();
         for (number, first) in numbers.iter().zip(first) {
             match first {
-                First::Done(standing) => drop(self.local.insert(*number, standing)),
+                First::Done(standing) => drop(found.insert(*number, standing)),
                 First::Merge => merges.push(self.walked.entry(*number).id),
                 First::Several(several) => {
-                    let standing = self.several(*several, runner)?;
-                    self.local.insert(*number, standing);
+                    found.insert(*number, self.several(*several, runner)?);
                 }
             }
         }
-        let (walked, local) = (&self.walked, &mut self.local);
         self.db.check_merges(&merges, runner, &mut |commit, checked| {
             let standing = match checked? {
                 None => Standing::Merge,
                 Some(wrong) => Standing::WrongMerge { expected: wrong.expected, reason: wrong.reason },
             };
-            let number = walked.number(commit).expect("it is from the history");
-            local.insert(number, standing);
+            let number = self.walked.number(commit).expect("it is from the history");
+            found.insert(number, standing);
             Ok(())
-        })
+        })?;
+        Ok(found)
     }
 
     /// What a commit's bytes, its first parent, and the change of a single parent tell.
@@ -184,7 +194,7 @@ impl<'a> Judge<'a> {
         let key = match seal(Kind::Commit, &body) {
             Seal::None => return Ok(First::Done(Standing::Unsigned)),
             Seal::Foreign => return Ok(First::Done(foreign())),
-            Seal::Bad(error) => return Ok(First::Done(Standing::BadSignature { reason: error.to_string() })),
+            Seal::Bad(error) => return Ok(First::Done(bad(&error))),
             Seal::Good(key) => key,
         };
         let place = parents().next().map_or(Place::Empty, |parent| parent.list);
@@ -237,7 +247,7 @@ impl<'a> Judge<'a> {
         let key = match seal(Kind::Tag, &body) {
             Seal::None => return Ok(Standing::Unsigned),
             Seal::Foreign => return Ok(foreign()),
-            Seal::Bad(error) => return Ok(Standing::BadSignature { reason: error.to_string() }),
+            Seal::Bad(error) => return Ok(bad(&error)),
             Seal::Good(key) => key,
         };
         let tag = self.db.store().tag(tag)?;
@@ -255,22 +265,19 @@ impl<'a> Judge<'a> {
         Ok(seen.unwrap_or(Standing::Signed { principal, key }))
     }
 
-    /// Writes down which commits are trusted, for the next time. Who may not write here can read all the same.
-    pub(super) fn remember(&mut self, judged: &[Judged]) {
+    /// Writes down which of the commits that were judged are trusted, for the next time. Who may not write here can read all
+    /// the same.
+    pub(super) fn remember(mut self) {
         // What was found while revocations contradict each other is not for the next time.
         let Some(revocations) = self.view.agreed() else { return };
-        let trusted: HashMap<CommitId, &Standing> = (judged.iter())
-            .filter(|one| one.standing.is_trusted())
-            .map(|one| (CommitId(one.id), &one.standing))
-            .collect();
         let mut is_whole = vec![false; self.walked.entries.len()];
         for (number, entry) in self.walked.entries.iter().enumerate() {
-            let standing = trusted.get(&entry.id).copied();
+            let standing = self.trusted.get(&entry.id).copied();
             let above = entry.parents.iter().all(|parent| is_whole[*parent as usize]);
             let was_whole = entry.record.is_some_and(|record| record.is_whole);
             is_whole[number] = was_whole || (above && (standing.is_some() || entry.record.is_some()));
             if let Some(standing) = standing
-                && self.memory.get(entry.id).is_none_or(|record| record.is_whole != is_whole[number])
+                && entry.record.is_none_or(|record| record.is_whole != is_whole[number])
             {
                 self.memory.add(entry.id, standing, is_whole[number]);
             }

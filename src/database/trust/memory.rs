@@ -83,7 +83,7 @@ impl Memory {
     }
 
     /// The number of a standing that can be remembered; `None` for others.
-    fn number(&mut self, standing: &Standing) -> Option<u32> {
+    pub(super) fn number(&mut self, standing: &Standing) -> Option<u32> {
         let line = encode(standing)?;
         let next = u32::try_from(self.standings.len()).ok().filter(|next| *next < u32::MAX / 2)?;
         let number = *self.numbers.entry(line).or_insert(next);
@@ -114,11 +114,9 @@ impl Memory {
         &self.standings[record.standing as usize]
     }
 
-    /// Notes how a commit stands, if it is trusted.
-    pub(super) fn add(&mut self, commit: CommitId, standing: &Standing, is_whole: bool) {
-        if let Some(standing) = self.number(standing) {
-            self.new.insert(commit, Record { standing, is_whole });
-        }
+    /// Notes how a commit stands, by the number of that.
+    pub(super) fn add(&mut self, commit: CommitId, standing: u32, is_whole: bool) {
+        self.new.insert(commit, Record { standing, is_whole });
     }
 
     /// Whether anything came to it since it was read.
@@ -251,15 +249,16 @@ mod tests {
         let signed = Standing::Signed { principal: "ann@farm".into(), key: key.clone() };
         let mut memory = Memory::load(&disk, &path(own), &anchors);
         memory.revocations.push(Revocation { by: id(0), key: key.clone() });
-        for number in 0..40 {
-            memory.add(id(number), &signed, number % 2 == 0);
-        }
-        memory.add(id(40), &Standing::Unsigned, true);
+        let number = memory.number(&signed).unwrap();
+        (0..40).for_each(|n| memory.add(id(n), number, n % 2 == 0));
+        assert_eq!(memory.number(&Standing::Unsigned), None);
         memory.write(&disk, own, &anchors).unwrap();
         let mut again = Memory::load(&disk, &path(own), &anchors);
         assert_eq!(again.revocations, memory.revocations);
-        again.add(id(50), &Standing::Merge, true);
-        again.add(id(1), &Standing::Pinned, true);
+        for (n, standing) in [(50, Standing::Merge), (1, Standing::Pinned)] {
+            let number = again.number(&standing).unwrap();
+            again.add(id(n), number, true);
+        }
         again.write(&disk, own, &anchors).unwrap();
         let again = Memory::load(&disk, &path(own), &anchors);
         let seen = |number| again.get(id(number)).map(|record| (again.standing(record).word(), record.is_whole));

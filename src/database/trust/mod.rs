@@ -92,13 +92,13 @@ impl Database {
     ) -> Result<u64> {
         let commits = self.between(heads, without)?;
         let mut judge = self.judge(heads, runner)?;
-        let (mut all, total) = (Vec::with_capacity(commits.len()), commits.len() as u64);
+        let (mut done, total) = (0, commits.len() as u64);
         for some in commits.chunks(TELL) {
-            all.extend(judge.judge(some, runner)?);
-            progress(all.len() as u64, total);
+            judge.judge(some, runner)?.into_iter().for_each(&mut *found);
+            done += some.len() as u64;
+            progress(done, total);
         }
-        judge.remember(&all);
-        all.into_iter().for_each(found);
+        judge.remember();
         Ok(total)
     }
 

@@ -4,11 +4,13 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use super::seal::{Seal, bad, seal};
 use super::standing::{Require, Standing};
+use super::walk::on_all_cores;
 use crate::database::Database;
 use crate::database::error::{Error, Result};
-use crate::database::merge::is_merge_commit;
-use crate::object::{self, CommitId, Id, Kind, Objects, Overlay, TagId};
+use crate::database::merge::{WrongMerge, is_merge_commit};
+use crate::object::{self, Commit, CommitId, Id, Kind, Objects, Overlay, TagId};
 use crate::refs::RefName;
 use crate::script::Runner;
 use crate::store::Store;
@@ -211,6 +213,9 @@ impl Check<'_> {
 
     /// Judges the commits and tags of moves whose objects are whole.
     fn judge(&mut self, moves: &[(&RefMove, Target)], runner: &mut dyn Runner) -> Result<()> {
+        if self.require == Require::None {
+            return self.look(moves, runner);
+        }
         let heads: Vec<CommitId> = moves.iter().map(|(_, target)| target.commit).collect();
         let mut judge = self.view.judge(&heads, runner)?;
         for (one, target) in moves {
@@ -224,6 +229,43 @@ impl Check<'_> {
                 let standing = judge.tag(*tag)?;
                 if !self.require.accepts(&standing) {
                     self.refuse(&one.name, Refused::Tag { tag: *tag, standing });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Check<'_> {
+    /// Where no signatures are asked for: finds bad ones and wrong merge commits, which needs no look at the history.
+    fn look(&mut self, moves: &[(&RefMove, Target)], runner: &mut dyn Runner) -> Result<()> {
+        let view = self.view;
+        for (one, target) in moves {
+            let commits = on_all_cores(&target.new, |id| {
+                let body = view.store.require(id.0, Kind::Commit)?;
+                let commit = Commit::parse(&body).map_err(|error| error.of_object(id.0))?;
+                Ok((is_merge_commit(&commit), seal(Kind::Commit, &body)))
+            })?;
+            let mut merges = Vec::new();
+            for (id, (is_merge, seal)) in target.new.iter().zip(commits) {
+                match seal {
+                    _ if is_merge => merges.push(*id),
+                    Seal::Bad(error) => {
+                        self.refuse(&one.name, Refused::Commit { commit: *id, standing: bad(&error) });
+                    }
+                    _ => {}
+                }
+            }
+            view.check_merges(&merges, runner, &mut |commit, checked| {
+                if let Some(WrongMerge { expected, reason, .. }) = checked? {
+                    let standing = Standing::WrongMerge { expected, reason };
+                    self.refuse(&one.name, Refused::Commit { commit, standing });
+                }
+                Ok(())
+            })?;
+            for tag in &target.tags {
+                if let Seal::Bad(error) = seal(Kind::Tag, &view.store.require(tag.0, Kind::Tag)?) {
+                    self.refuse(&one.name, Refused::Tag { tag: *tag, standing: bad(&error) });
                 }
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here asks who may sign, so this is done for many commits at once, on all cores.
 
+use super::standing::Standing;
 use crate::object::Kind;
 use crate::sign::{self, PublicKey, SignError};
 
@@ -19,6 +20,11 @@ pub(in crate::database) enum Seal {
     Bad(SignError),
     /// It was made by this key over these very bytes.
     Good(PublicKey),
+}
+
+/// How an object stands whose signature is not good.
+pub(super) fn bad(error: &SignError) -> Standing {
+    Standing::BadSignature { reason: error.to_string() }
 }
 
 /// Looks at the signature in the stored bytes of an object.

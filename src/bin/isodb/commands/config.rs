@@ -16,7 +16,8 @@ use crate::output::Output;
 /// commits), user.signingKey (a private key's file, or the public key of one that ssh-agent holds), commit.sign and tag.sign
 /// (whether to sign), core.fsync (`none`: never wait for the disk), core.unpackLimit (a write of more objects than this
 /// makes a pack, 100) and isodb.lockTimeout (seconds to wait for another writer, 60); of the database alone, trust.anchor
-/// (see `isodb trust pin`). With --json, a setting is {"name","value"}.
+/// (see `isodb trust pin`) and trust.require (`none` or `signed`, see `isodb verify`). With --json, a setting is
+/// {"name","value"}.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb config user.name 'Ann Field'
