@@ -38,7 +38,7 @@ fn a_process_that_nobody_asked_is_never_started() {
 #[test]
 fn jobs_that_are_not_taken_do_not_block() {
     // Loads a script, takes nothing any more, and ends later: more jobs than fit into a pipe are under way.
-    let mut stuck = worker("printf '\\006\\000\\000\\000L\\000\\000\\000\\000\\000'; exec sleep 100");
+    let mut stuck = worker("printf '\\007\\000\\000\\000L\\000\\000\\000\\000\\000\\000'; exec sleep 100");
     let script = Script { dialect: isodb::Dialect::Rhai1, source: Vec::new() };
     let loaded = stuck.load(&script).unwrap();
     let content = Some(vec![b'x'; 1 << 20]);
