@@ -245,18 +245,20 @@ impl<'l, 'a> Walk<'l, 'a> {
 
     /// Marks what was met below commits that have all marks with all of them: the walk ends before it does.
     fn settle(&mut self) -> Result<()> {
-        let mut todo: Vec<u32> = self.met.iter().copied().filter(|place| self.is_full(*place)).collect();
+        let (full, others): (Vec<u32>, Vec<u32>) = self.met.iter().partition(|place| self.is_full(**place));
+        // Below this generation there is nothing that is not settled.
+        let Some(least) = others.iter().map(|place| self.lineage.generation(*place)).min() else { return Ok(()) };
+        let Some(marks) = full.first().map(|place| self.marks(*place).to_vec()) else { return Ok(()) };
+        let mut is_done = vec![false; self.waits.len()];
+        let mut todo = full;
         while let Some(place) = todo.pop() {
-            let range = self.range(place);
-            let full = self.marks[range].to_vec();
+            if self.lineage.generation(place) < least || std::mem::replace(&mut is_done[place as usize], true) {
+                continue;
+            }
             for parent in self.lineage.parents(place)? {
-                let range = self.range(parent);
-                // Of what was not met nobody asks.
-                let Some(marks) = self.marks.get_mut(range) else { continue };
-                if marks.iter().any(|mark| *mark != 0) && *marks != full {
-                    marks.copy_from_slice(&full);
-                    todo.push(parent);
-                }
+                self.mark(parent, &marks)?;
+                is_done.resize(self.waits.len(), false);
+                todo.push(parent);
             }
         }
         Ok(())

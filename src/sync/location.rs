@@ -108,7 +108,8 @@ fn of_address(rest: &str) -> Result<Location, String> {
 
 fn ssh(host: &str, port: Option<&str>, path: &str) -> Result<Location, String> {
     let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
-    if name.is_empty() || path.is_empty() {
+    // Two colons stand behind the name of a program that git would run.
+    if name.is_empty() || path.is_empty() || path.starts_with(':') {
         return Err("a host or a path is missing".into());
     }
     // To ssh, or to the program at the other end, these would be options.

@@ -178,7 +178,7 @@ mod tests {
         }
         assert!(line(b"a\0b").is_err() && line(b"\xff").is_err());
         assert_eq!(line(b"a\n\n").unwrap(), "a\n");
-        let error = Packets::new(&mut &b"0012ERR no\x1b[2Jno\n"[..]).expect().unwrap_err();
+        let error = Packets::new(&mut &b"0011ERR no\x1b[2Jno\n"[..]).expect().unwrap_err();
         assert_eq!(error.to_string(), "the other side says: no [2Jno");
         assert!(Packets::new(&mut &b""[..]).expect().is_err());
     }

@@ -34,6 +34,7 @@ mod revisions;
 mod rm;
 mod rule;
 mod scripts;
+mod sharing;
 mod show;
 mod signers;
 mod signing;
