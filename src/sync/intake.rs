@@ -1,4 +1,5 @@
 //! Letting in what somebody pushes: a pack is taken in and checked, then refs move, each from where it is to be.
+//! What is refused leaves objects that nothing leads to, which the next gc takes away in time.
 
 use std::io::{self, Read};
 

@@ -9,6 +9,9 @@ use super::error::{Error, Result, strange};
 /// The most bytes that a packet's data may have.
 pub(crate) const MAX_DATA: usize = 65516;
 
+/// The most bytes that one message may have, a pack not counted: what is kept of it is in memory.
+const MAX_MESSAGE: u64 = 128 << 20;
+
 /// One packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packet<'a> {
@@ -26,12 +29,19 @@ pub(crate) enum Packet<'a> {
 pub(crate) struct Packets<'r> {
     source: &'r mut dyn Read,
     buffer: Vec<u8>,
+    /// How many bytes may still come.
+    left: u64,
 }
 
 impl<'r> Packets<'r> {
-    /// Reads from a source.
+    /// Reads a message from a source.
     pub(crate) fn new(source: &'r mut dyn Read) -> Packets<'r> {
-        Packets { source, buffer: Vec::new() }
+        Packets { source, buffer: Vec::new(), left: MAX_MESSAGE }
+    }
+
+    /// Lets any number of bytes follow: they are not kept in memory.
+    pub(crate) fn lift_limit(&mut self) {
+        self.left = u64::MAX;
     }
 
     /// The source behind the last packet.
@@ -42,7 +52,7 @@ impl<'r> Packets<'r> {
     /// The next packet; `None` where the source ends in front of it.
     ///
     /// # Errors
-    /// [`Error::Protocol`] for what is no packet or is cut off, [`Error::Connection`].
+    /// [`Error::Protocol`] for what is no packet or is cut off, [`Error::TooMuch`], [`Error::Connection`].
     pub(crate) fn next(&mut self) -> Result<Option<Packet<'_>>> {
         let mut head = [0; 4];
         match self.fill(&mut head)? {
@@ -56,6 +66,8 @@ impl<'r> Packets<'r> {
             1 => Packet::Delimiter,
             2 => Packet::End,
             4..=0xfff0 => {
+                let too_much = Error::TooMuch { what: "the size of a message", limit: MAX_MESSAGE };
+                self.left = self.left.checked_sub(length as u64).ok_or(too_much)?;
                 let mut buffer = std::mem::take(&mut self.buffer);
                 buffer.resize(length - 4, 0);
                 let len = self.fill(&mut buffer)?;
@@ -181,6 +193,32 @@ mod tests {
         let error = Packets::new(&mut &b"0011ERR no\x1b[2Jno\n"[..]).expect().unwrap_err();
         assert_eq!(error.to_string(), "the other side says: no [2Jno");
         assert!(Packets::new(&mut &b""[..]).expect().is_err());
+    }
+
+    #[test]
+    fn messages_have_an_end() {
+        let mut out = Vec::new();
+        write_data(&mut out, &vec![7; MAX_DATA]).unwrap();
+        let mut endless = Repeat(&out, 0);
+        let mut packets = Packets::new(&mut endless);
+        let error = (0..3000).find_map(|_| packets.next().err()).unwrap();
+        assert_eq!(error.to_string(), "the size of a message is more than the limit of 134217728");
+        let mut endless = Repeat(&out, 0);
+        let mut packets = Packets::new(&mut endless);
+        packets.lift_limit();
+        assert!((0..3000).all(|_| packets.next().is_ok()));
+    }
+
+    /// The same bytes again and again.
+    struct Repeat<'b>(&'b [u8], usize);
+
+    impl Read for Repeat<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let len = out.len().min(self.0.len() - self.1);
+            out[..len].copy_from_slice(&self.0[self.1..self.1 + len]);
+            self.1 = (self.1 + len) % self.0.len();
+            Ok(len)
+        }
     }
 
     #[test]

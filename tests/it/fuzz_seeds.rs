@@ -11,6 +11,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 mod allowed_signers;
 #[path = "../../fuzz/bodies/private_key.rs"]
 mod private_key;
+#[path = "../../fuzz/bodies/protocol.rs"]
+mod protocol;
 #[path = "../../fuzz/bodies/sshsig.rs"]
 mod sshsig;
 
@@ -18,8 +20,12 @@ mod sshsig;
 type Body = fn(&[u8]);
 
 /// Each target's name and body.
-const TARGETS: [(&str, Body); 3] =
-    [("allowed_signers", allowed_signers::run), ("private_key", private_key::run), ("sshsig", sshsig::run)];
+const TARGETS: [(&str, Body); 4] = [
+    ("allowed_signers", allowed_signers::run),
+    ("private_key", private_key::run),
+    ("protocol", protocol::run),
+    ("sshsig", sshsig::run),
+];
 
 fn fuzz(dir: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(dir)
@@ -49,6 +55,9 @@ fn seeds_are_what_they_should_be() {
         let seed = std::fs::read(&path).unwrap();
         let armor = isodb::split_signed(isodb::Kind::Commit, &seed).map_or(seed, |signed| signed.armor);
         assert!(isodb::Signature::parse(&armor).is_ok(), "{}", path.display());
+    }
+    for path in files("seeds/protocol") {
+        assert!(protocol::is_sound(&std::fs::read(&path).unwrap()), "{}", path.display());
     }
     for path in files("seeds/private_key") {
         assert!(isodb::PrivateKey::parse(&std::fs::read(&path).unwrap()).is_ok(), "{}", path.display());

@@ -132,13 +132,13 @@ impl Context {
 
     /// The program that leads to other machines, with its arguments: git's variables and configuration say which.
     pub(crate) fn ssh(&self) -> Result<Vec<OsString>> {
-        let configured = || -> Result<Option<String>> {
-            let here = self.database().ok().and_then(|db| db.config().get("core.sshCommand").map(str::to_owned));
-            Ok(here.or(self.user_config()?.get("core.sshCommand").map(str::to_owned)))
-        };
         let words = match variable("GIT_SSH_COMMAND")? {
             Some(words) => Some(words),
-            None => configured()?,
+            None => match self.database() {
+                Ok(db) => self.setting(&db, "core.sshCommand")?,
+                // A clone starts without a database.
+                Err(_) => self.user_config()?.get("core.sshCommand").map(str::to_owned),
+            },
         };
         if let Some(words) = words {
             // Words for a shell, with what is added behind them.

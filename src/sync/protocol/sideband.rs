@@ -85,6 +85,7 @@ pub(crate) struct Demultiplexer<'p, 'r, 'h> {
 impl<'p, 'r, 'h> Demultiplexer<'p, 'r, 'h> {
     /// Reads from packets.
     pub(crate) fn new(packets: &'p mut Packets<'r>, heard: Heard<'h>) -> Demultiplexer<'p, 'r, 'h> {
+        packets.lift_limit();
         Demultiplexer { packets, heard, data: Vec::new(), taken: 0, is_over: false, failure: None }
     }
 

@@ -90,6 +90,7 @@ fn two_commits(db: &Database) -> [CommitId; 2] {
         committer: who,
         committer_time: 1,
         message: "one".into(),
+        signer: None,
     };
     let one = db.commit(&RefName::head(), Expect::Any, &changes, &info).unwrap().head.unwrap();
     let tree = db.store().commit(one).unwrap().tree;
