@@ -34,8 +34,8 @@ pub struct Fetching<'t> {
 pub struct FetchOptions<'a> {
     /// The objects, with all that they lead to.
     pub wants: &'a [Id],
-    /// Commits that are here with all that they lead to, and from which it is found out what both have: those of all refs,
-    /// the ones that the remote is known to have with them.
+    /// Commits that are here with all that they lead to, and from which it is found out what both have: mostly
+    /// [`Database::heads`].
     pub haves: &'a [CommitId],
     /// Whether annotated tags of what comes are to come with it.
     pub with_tags: bool,

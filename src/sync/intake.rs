@@ -1,12 +1,12 @@
-//! Letting in what somebody pushes: a pack is taken in and checked, then refs move, each from where it is to be.
-//! What is refused leaves objects that nothing leads to, which the next gc takes away in time.
+//! Letting in what somebody pushes: what came waits in a quarantine until it has been judged, then refs move, each from where
+//! it is to be.
 
 use std::io::{self, Read};
 
-use super::error::{Error, Result};
-use super::select::{commit_of, peel, tips};
-use crate::database::{self, Database, is_merge_commit};
-use crate::object::{CommitId, Id, Ident, Kind, Objects};
+use super::error::Result;
+use super::select::peel;
+use crate::database::{self, Database, Quarantine, RefMove, Refused};
+use crate::object::{self, Id, Ident, Kind};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
 use crate::script::Runner;
 
@@ -57,10 +57,9 @@ impl Read for Limited<'_> {
     }
 }
 
-/// Why a ref may not move so, by itself; `None` where it may.
+/// Why a ref may not move so, whatever it would lead to; `None` where it may.
 pub(super) fn objection(db: &Database, asked: &Move) -> Result<Option<String>> {
     let Move { name, old, new } = asked;
-    let no = |reason: &str| Ok(Some(reason.to_owned()));
     if let Some(RefValue::Symbolic(target)) = db.refs().read(name)? {
         return Ok(Some(format!("it is symbolic and leads to {target}")));
     }
@@ -68,27 +67,19 @@ pub(super) fn objection(db: &Database, asked: &Move) -> Result<Option<String>> {
     if found != *old {
         return Ok(Some(moved(found)));
     }
-    let Some(new) = new else {
+    if new.is_none() {
         if db.head()?.0 == *name {
-            return no("HEAD leads to it, so it cannot be deleted");
+            return Ok(Some("HEAD leads to it, so it cannot be deleted".into()));
         }
-        let is_denied = db.config().get_bool("receive.denyDeletes").map_err(database::Error::from)?;
-        return if is_denied == Some(true) { no("refs cannot be deleted here") } else { Ok(None) };
-    };
-    let Some(peeled) = peel(db, *new)? else { return Ok(Some(format!("{new} is missing"))) };
-    if name.is_branch() && (peeled.kind != Kind::Commit || !peeled.tags.is_empty()) {
-        return no("a branch leads to a commit");
-    }
-    let may_lose = db.config().get_bool("receive.denyNonSafe").map_err(database::Error::from)? == Some(false);
-    if let (false, Some(old)) = (may_lose, old) {
-        let (Some(from), Some(to)) = (commit_of(db, *old)?, commit_of(db, *new)?) else {
-            return Ok(if name.is_branch() { Some("it would lose commits".into()) } else { None });
-        };
-        if name.is_branch() && !db.is_safe_move(from, to)? {
-            return no("it would lose commits that somebody made (fetch and merge first)");
+        if setting(db, "receive.denyDeletes")? == Some(true) {
+            return Ok(Some("refs cannot be deleted here".into()));
         }
     }
     Ok(None)
+}
+
+fn setting(db: &Database, name: &str) -> Result<Option<bool>> {
+    Ok(db.config().get_bool(name).map_err(database::Error::from)?)
 }
 
 fn moved(found: Option<Id>) -> String {
@@ -98,27 +89,50 @@ fn moved(found: Option<Id>) -> String {
     }
 }
 
-/// Checks all that new values of refs lead to and that no ref led to before: that it is there, and that merge commits are what
-/// their parents make them.
-pub(super) fn check(db: &Database, moves: &[Move], runner: &mut dyn Runner) -> Result<()> {
-    let (mut heads, mut whole) = (Vec::new(), Vec::new());
-    for id in moves.iter().filter_map(|asked| asked.new) {
-        let peeled = peel(db, id)?.ok_or(crate::object::Error::Missing { id, kind: None })?;
-        match peeled.kind {
-            Kind::Commit => heads.push(CommitId(peeled.id)),
-            _ => whole.push(peeled.id),
+/// What stands against moves to what a quarantine has.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    /// Refs that may not move so, each with the reason.
+    pub(super) refused: Vec<(RefName, String)>,
+    /// Whether something that came may not be let in at all.
+    pub(super) is_bad: bool,
+}
+
+/// Asks what stands against some moves, deletions left out.
+pub(super) fn judge(quarantine: &Quarantine<'_>, moves: &[Move], runner: &mut dyn Runner) -> Result<Verdict> {
+    let view = quarantine.database();
+    let one = |asked: &Move| Some(RefMove { name: asked.name.clone(), old: asked.old, new: asked.new? });
+    let moves: Vec<RefMove> = moves.iter().filter_map(one).collect();
+    let may_lose = setting(view, "receive.denyNonSafe")? == Some(false);
+    let mut verdict = Verdict::default();
+    for refusal in quarantine.check(&moves, runner)? {
+        let reason = match &refusal.refused {
+            Refused::Backwards | Refused::Sideways { .. } if may_lose => continue,
+            Refused::Backwards | Refused::Sideways { .. } => {
+                "it would lose commits that somebody made (fetch and merge first)".to_owned()
+            }
+            Refused::NoCommit { kind } => format!("it takes commits only, and this is a {kind}"),
+            _ => {
+                verdict.is_bad = true;
+                let text = refusal.to_string();
+                text.strip_prefix(&format!("{}: ", refusal.name)).unwrap_or(&text).to_owned()
+            }
+        };
+        verdict.refused.push((refusal.name, reason));
+    }
+    // What is no commit was not looked into.
+    for RefMove { name, new, .. } in &moves {
+        let Some(peeled) = peel(view, *new)?.filter(|peeled| peeled.kind != Kind::Commit) else { continue };
+        match view.store().check_connected(&[], &[peeled.id]) {
+            Ok(()) => {}
+            Err(error @ object::Error::Io { .. }) => return Err(error.into()),
+            Err(error) => {
+                verdict.is_bad = true;
+                verdict.refused.push((name.clone(), error.to_string()));
+            }
         }
     }
-    let commits = db.commits_since(&heads, &tips(db)?)?;
-    db.store().check_connected(&commits, &whole)?;
-    for id in commits {
-        if is_merge_commit(&db.store().commit(id)?)
-            && let Some(wrong) = db.check_merge(id, runner)?
-        {
-            return Err(Error::Protocol(format!("merge commit {id} is wrong: {}", wrong.reason)));
-        }
-    }
-    Ok(())
+    Ok(verdict)
 }
 
 /// Moves refs, all or none of them; answers for each why it was not moved.

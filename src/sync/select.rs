@@ -45,17 +45,6 @@ pub(super) fn commit_of(db: &Database, id: Id) -> Result<Option<CommitId>> {
     })
 }
 
-/// The commits that all refs lead to.
-pub(super) fn tips(db: &Database) -> Result<Vec<CommitId>> {
-    let mut tips = Vec::new();
-    for (_, id) in db.refs().list("refs/")? {
-        tips.extend(commit_of(db, id)?);
-    }
-    tips.sort_unstable();
-    tips.dedup();
-    Ok(tips)
-}
-
 /// How the pack is to be made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {

@@ -10,7 +10,7 @@ use super::protocol::{
     read_request, write_acknowledged, write_capabilities, write_pushable, write_refs, write_report,
 };
 use super::select::{Form, commit_of, outgoing, peel};
-use crate::database::Database;
+use crate::database::{Database, Quarantine};
 use crate::object::{CommitId, Ident};
 use crate::refs::{RefName, RefValue};
 use crate::script::Runner;
@@ -74,8 +74,6 @@ impl<'a> Server<'a> {
             let _ = write_error(&mut out, &error.to_string());
         }
         let flushed = out.flush().map_err(Error::Connection);
-        // Readers keep nothing from being removed, and a push is over.
-        self.db.store().let_go();
         answered.and_then(|more| flushed.map(|()| more))
     }
 
@@ -237,56 +235,64 @@ impl<'a> Server<'a> {
 
     fn try_push(&mut self, asked: &Asked, input: &mut dyn Read, refused: &mut [Option<String>]) -> Result<()> {
         let db = self.db;
-        // From here until the refs have moved, nothing goes that they are to lead to.
-        db.store().hold()?;
-        if asked.commands.iter().any(|command| command.new.is_some()) {
-            let mut input = Limited::new(input, self.limits.max_pack);
-            match db.store().receive(&mut input) {
-                Ok(received) => received.keep()?,
-                Err(_) if input.is_exceeded() => {
-                    return Err(Error::TooMuch { what: "the size of the pack", limit: self.limits.max_pack });
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let mut moves = Vec::new();
-        for (command, refused) in asked.commands.iter().zip(refused.iter_mut()) {
-            let name = match RefName::full(&command.name) {
-                Ok(name) if name != RefName::head() => name,
-                _ => {
-                    *refused = Some("this is no name of a ref that can be pushed to".into());
-                    continue;
-                }
-            };
-            moves.push(Move { name, old: command.old, new: command.new });
-        }
-        intake::check(db, &moves, self.runner)?;
-        let mut free = Vec::new();
-        let mut places = Vec::new();
-        let mut moves = moves.into_iter();
-        for (place, refused) in refused.iter_mut().enumerate() {
-            if refused.is_some() {
+        let has_pack = asked.commands.iter().any(|command| command.new.is_some());
+        let quarantine = if has_pack { Some(self.take(input)?) } else { None };
+        // The moves that nothing stands against, each with its command's place.
+        let mut free: Vec<(usize, Move)> = Vec::new();
+        for (place, command) in asked.commands.iter().enumerate() {
+            let Some(name) = RefName::full(&command.name).ok().filter(|name| *name != RefName::head()) else {
+                refused[place] = Some("this is no name of a ref that can be pushed to".into());
                 continue;
-            }
-            let Some(asked) = moves.next() else { break };
-            *refused = intake::objection(db, &asked)?;
-            if refused.is_none() {
-                free.push(asked);
-                places.push(place);
+            };
+            let asked = Move { name, old: command.old, new: command.new };
+            match intake::objection(db, &asked)? {
+                None => free.push((place, asked)),
+                reason => refused[place] = reason,
             }
         }
         let is_atomic = asked.capabilities.has("atomic");
-        if is_atomic && free.len() < refused.len() {
-            refused.iter_mut().for_each(|reason| {
-                reason.get_or_insert("another ref of this push was refused".to_owned());
-            });
+        let mut is_off = is_atomic && free.len() < refused.len();
+        if let Some(quarantine) = quarantine.as_ref().filter(|_| !is_off) {
+            let moves: Vec<Move> = free.iter().map(|(_, asked)| asked.clone()).collect();
+            let verdict = intake::judge(quarantine, &moves, self.runner)?;
+            for (name, reason) in verdict.refused {
+                for (place, _) in free.iter().filter(|(_, asked)| asked.name == name) {
+                    refused[*place].get_or_insert_with(|| reason.clone());
+                }
+            }
+            free.retain(|(place, _)| refused[*place].is_none());
+            // Objects come in together or not at all.
+            is_off = verdict.is_bad || (is_atomic && free.len() < refused.len());
+        }
+        if is_off {
+            for reason in refused.iter_mut().filter(|reason| reason.is_none()) {
+                *reason = Some("another ref of this push was refused".into());
+            }
             return Ok(());
         }
-        if !free.is_empty() {
-            for (place, reason) in places.into_iter().zip(intake::apply(db, &free, is_atomic, &self.who)?) {
+        let (places, moves): (Vec<usize>, Vec<Move>) = free.into_iter().unzip();
+        let needs_objects = moves.iter().any(|asked| asked.new.is_some());
+        // Until the refs have moved, nothing of it is removed.
+        let _accepted = quarantine.filter(|_| needs_objects).map(Quarantine::accept).transpose()?;
+        if !moves.is_empty() {
+            for (place, reason) in places.into_iter().zip(intake::apply(db, &moves, is_atomic, &self.who)?) {
                 refused[place] = reason;
             }
         }
         Ok(())
+    }
+
+    /// Takes the pack that follows into a quarantine.
+    fn take(&self, input: &mut dyn Read) -> Result<Quarantine<'a>> {
+        let quarantine = self.db.quarantine()?;
+        let mut input = Limited::new(input, self.limits.max_pack);
+        match quarantine.store().receive(&mut input) {
+            Ok(received) => received.keep()?,
+            Err(_) if input.is_exceeded() => {
+                return Err(Error::TooMuch { what: "the size of the pack", limit: self.limits.max_pack });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(quarantine)
     }
 }

@@ -157,6 +157,12 @@ fn git_pushes() {
     barn.farm(&["config", "receive.denyNonSafe", "false"]).ok();
     push(&format!("+{aside}:refs/heads/main")).ok();
     assert_eq!(barn.farm(&["head"]).ok().line(), aside);
+    // Where all must be signed, nothing else comes in, and nothing of it stays.
+    barn.farm(&["config", "trust.require", "signed"]).ok();
+    let unsigned = commit("main", "unsigned");
+    let said = push(&format!("{unsigned}:refs/heads/u {two}:refs/heads/v")).status(1).stderr();
+    assert!(said.contains(&unsigned) && said.contains("another ref of this push was refused"), "{said}");
+    barn.farm(&["cat-object", "-e", &unsigned]).status(1);
     barn.check();
 }
 
