@@ -14,6 +14,7 @@
 //! | `script` | merge scripts |
 //! | `sign` | SSH signatures: keys, and who may sign |
 //! | `database` | commits, history, revisions: the one room that moves refs |
+//! | `sync` | exchange with other databases |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -58,6 +59,7 @@ mod refs;
 mod script;
 mod sign;
 mod store;
+mod sync;
 mod tree;
 
 pub use database::{
@@ -96,8 +98,12 @@ pub use sign::{
     split as split_signed, verified as verified_signature,
 };
 pub use store::{
-    ChangedEntry, GcOptions, GcProgress, GcReport, GcStage, IN_MEMORY_LIMIT, Reader, Received, Roots, STREAM_FROM,
-    Store, Usage, changed_entries, hash_stream,
+    ChangedEntry, GcOptions, GcProgress, GcReport, GcStage, IN_MEMORY_LIMIT, Outgoing, Reader, Received, Roots,
+    STREAM_FROM, Store, Usage, Wanted, changed_entries, hash_stream,
+};
+pub use sync::{
+    Error as SyncError, FetchOptions, Fetching, Location, PushEdit, PushOptions, PushReport, Pushing, RemoteRef,
+    ServeLimits, Server, Service, SshOptions, Transport, by_command, to_database,
 };
 pub use tree::{
     Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Edits, Error as TreeError, Finding,

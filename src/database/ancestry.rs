@@ -3,12 +3,13 @@
 //! Times decide only in which order commits are looked at, never what the answer is: clocks in the field go wrong.
 //! Generation numbers, where the commit-graph file has them, end a walk early.
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 use super::Database;
 use super::error::Result;
 use super::lineage::{Lineage, Places};
 use crate::object::CommitId;
+use crate::store::parents_first;
 
 impl Database {
     /// The best common ancestors of a commit and of a merge of some others, in ascending order of id: those that are no
@@ -34,6 +35,23 @@ impl Database {
         let mut lineage = self.lineage()?;
         let places = commits.iter().map(|id| lineage.place(*id)).collect();
         Ok(independent(&mut lineage, places)?.into_iter().map(|place| lineage.id(place)).collect())
+    }
+
+    /// The commits that can be reached from some commits and not from others, parents first. As `git rev-list`.
+    pub fn commits_since(&self, heads: &[CommitId], others: &[CommitId]) -> Result<Vec<CommitId>> {
+        let mut lineage = self.lineage()?;
+        let groups = [heads, others].map(|ids| ids.iter().map(|id| lineage.place(*id)).collect::<Vec<u32>>());
+        let mut walk = Walk::new(&mut lineage, groups.len());
+        walk.run(&groups, 0)?;
+        walk.settle()?;
+        let places: Vec<u32> = walk.met.iter().copied().filter(|place| walk.marks(*place)[0] == 1).collect();
+        let at: HashMap<u32, u32> = places.iter().zip(0..).map(|(place, at)| (*place, at)).collect();
+        let mut parents: Vec<Vec<u32>> = Vec::with_capacity(places.len());
+        for &place in &places {
+            parents.push(lineage.parents(place)?.iter().filter_map(|parent| at.get(parent).copied()).collect());
+        }
+        let order = parents_first(places.len(), |at| &parents[at]);
+        Ok(order.into_iter().map(|at| lineage.id(places[at as usize])).collect())
     }
 }
 
@@ -220,6 +238,27 @@ impl<'l, 'a> Walk<'l, 'a> {
             marks.copy_from_slice(self.marks(place));
             for parent in self.lineage.parents(place)? {
                 self.mark(parent, &marks)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks what was met below commits that have all marks with all of them: the walk ends before it does.
+    fn settle(&mut self) -> Result<()> {
+        let (full, others): (Vec<u32>, Vec<u32>) = self.met.iter().partition(|place| self.is_full(**place));
+        // Below this generation there is nothing that is not settled.
+        let Some(least) = others.iter().map(|place| self.lineage.generation(*place)).min() else { return Ok(()) };
+        let Some(marks) = full.first().map(|place| self.marks(*place).to_vec()) else { return Ok(()) };
+        let mut is_done = vec![false; self.waits.len()];
+        let mut todo = full;
+        while let Some(place) = todo.pop() {
+            if self.lineage.generation(place) < least || std::mem::replace(&mut is_done[place as usize], true) {
+                continue;
+            }
+            for parent in self.lineage.parents(place)? {
+                self.mark(parent, &marks)?;
+                is_done.resize(self.waits.len(), false);
+                todo.push(parent);
             }
         }
         Ok(())

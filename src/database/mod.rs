@@ -28,7 +28,7 @@ mod simulate;
 mod status;
 mod tags;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trust;
 mod versions;
 

@@ -7,6 +7,7 @@
 mod alternates;
 mod cache;
 mod census;
+mod connected;
 mod deflate;
 mod gc;
 mod graph;
@@ -35,7 +36,7 @@ use crate::disk::{Access, Disk};
 use crate::object::{self, Error, Hasher, Id, IdHasher, Kind, Object, Objects, Tree, TreeId, hash};
 
 pub(crate) use census::{Census, Walk};
-pub use gc::{GcOptions, GcProgress, GcReport, GcStage, Roots};
+pub use gc::{GcOptions, GcProgress, GcReport, GcStage, Outgoing, Roots, Wanted};
 pub(crate) use incoming::Incoming;
 pub use pack::receive::Received;
 pub(crate) use repair::Aside;

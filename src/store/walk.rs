@@ -101,9 +101,9 @@ pub(super) trait Seen {
     /// Whether an object was seen.
     fn has(&self, id: Id) -> bool;
 
-    /// Notes an object; false when it was seen already. `newer` is an object of the same kind that was seen before,
-    /// and that stands in the place of this one in a later version.
-    fn add(&mut self, id: Id, kind: Kind, newer: Option<Id>) -> Result<bool>;
+    /// Notes an object; false when it was seen already. `version` is an object of the same kind that stands in the place
+    /// of this one in another version: of [`reachable`] a newer one, that was seen before; of [`added`] an older one.
+    fn add(&mut self, id: Id, kind: Kind, version: Option<Id>) -> Result<bool>;
 }
 
 /// How a walk deals with what it cannot follow.
@@ -193,6 +193,52 @@ pub(super) fn reachable(
     Ok(())
 }
 
+/// Shows `seen` what each of some commits has that its parents have not, of trees and contents what no parent has in the
+/// same place. The commits come parents first: what a parent has was shown before, or is of no interest.
+pub(super) fn added(objects: &dyn Objects, commits: &[CommitId], seen: &mut dyn Seen) -> Result<()> {
+    for &id in commits {
+        let commit = objects.commit(id)?;
+        let of_parent = |parent: &CommitId| Ok(objects.commit(*parent)?.tree.0);
+        let before = commit.parents.iter().map(of_parent).collect::<Result<Vec<Id>>>()?;
+        seen.add(id.0, Kind::Commit, commit.parents.first().map(|parent| parent.0))?;
+        if !before.contains(&commit.tree.0) && seen.add(commit.tree.0, Kind::Tree, before.first().copied())? {
+            added_below(objects, before, commit.tree.0, seen)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same for what is below a tree, which stands where those `before` it stood.
+fn added_below(objects: &dyn Objects, before: Vec<Id>, tree: Id, seen: &mut dyn Seen) -> Result<()> {
+    let mut todo = vec![(before, tree)];
+    while let Some((before, tree)) = todo.pop() {
+        let before = before.into_iter().map(|id| objects.tree(TreeId(id))).collect::<Result<Vec<_>>>()?;
+        let tree = objects.tree(TreeId(tree))?;
+        for entry in tree.iter() {
+            let Some(kind) = kind_at(entry.mode) else { continue };
+            let versions: Vec<Id> = before.iter().filter_map(|before| in_place(before, entry, kind)).collect();
+            if !versions.contains(&entry.id)
+                && seen.add(entry.id, kind, versions.first().copied())?
+                && kind == Kind::Tree
+            {
+                todo.push((versions, entry.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a tree has in the place of an entry of a later one. For a tree whose name is new that is the one before it: what
+/// was cut off from that, or is like it, is found there.
+fn in_place(before: &Tree, entry: EntryRef<'_>, kind: Kind) -> Option<Id> {
+    let found = match before.position(entry.name, entry.is_tree()) {
+        Ok(at) => before.entry(at),
+        Err(at) if kind == Kind::Tree => before.entry(at.checked_sub(1)?),
+        Err(_) => None,
+    };
+    found.filter(|found| kind_at(found.mode) == Some(kind)).map(|found| found.id)
+}
+
 struct Walk<'a> {
     objects: &'a dyn Objects,
     bounds: &'a Bounds<'a>,
@@ -244,16 +290,20 @@ impl Walk<'_> {
     }
 }
 
-/// Notes what stands at a name; true for a tree to be walked.
-fn visit(entry: &ChangedEntry<'_>, seen: &mut dyn Seen) -> Result<bool> {
-    let kind = |mode| match mode {
+/// The kind of what a tree's entry of this mode leads to; none for a commit of another repository.
+fn kind_at(mode: Mode) -> Option<Kind> {
+    match mode {
         Mode::Tree => Some(Kind::Tree),
         Mode::Gitlink => None,
         _ => Some(Kind::Blob),
-    };
+    }
+}
+
+/// Notes what stands at a name; true for a tree to be walked.
+fn visit(entry: &ChangedEntry<'_>, seen: &mut dyn Seen) -> Result<bool> {
     let Some((mode, id)) = entry.new else { return Ok(false) };
-    let Some(found) = kind(mode) else { return Ok(false) };
-    let newer = entry.old.filter(|(mode, _)| kind(*mode) == Some(found)).map(|(_, id)| id);
+    let Some(found) = kind_at(mode) else { return Ok(false) };
+    let newer = entry.old.filter(|(mode, _)| kind_at(*mode) == Some(found)).map(|(_, id)| id);
     Ok(newer != Some(id) && seen.add(id, found, newer)? && found == Kind::Tree)
 }
 

@@ -13,6 +13,8 @@ mod allowed_signers;
 mod private_key;
 #[path = "../../fuzz/bodies/proof.rs"]
 mod proof;
+#[path = "../../fuzz/bodies/protocol.rs"]
+mod protocol;
 #[path = "../../fuzz/bodies/sshsig.rs"]
 mod sshsig;
 
@@ -20,10 +22,11 @@ mod sshsig;
 type Body = fn(&[u8]);
 
 /// Each target's name and body.
-const TARGETS: [(&str, Body); 4] = [
+const TARGETS: [(&str, Body); 5] = [
     ("allowed_signers", allowed_signers::run),
     ("private_key", private_key::run),
     ("proof", proof::run),
+    ("protocol", protocol::run),
     ("sshsig", sshsig::run),
 ];
 
@@ -55,6 +58,9 @@ fn seeds_are_what_they_should_be() {
         let seed = std::fs::read(&path).unwrap();
         let armor = isodb::split_signed(isodb::Kind::Commit, &seed).map_or(seed, |signed| signed.armor);
         assert!(isodb::Signature::parse(&armor).is_ok(), "{}", path.display());
+    }
+    for path in files("seeds/protocol") {
+        assert!(protocol::is_sound(&std::fs::read(&path).unwrap()), "{}", path.display());
     }
     for path in files("seeds/private_key") {
         assert!(isodb::PrivateKey::parse(&std::fs::read(&path).unwrap()).is_ok(), "{}", path.display());

@@ -17,5 +17,6 @@ mod crash;
 mod docs;
 mod fuzz_seeds;
 mod scripts;
+mod sharing;
 mod support;
 mod tidy;

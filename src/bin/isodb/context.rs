@@ -119,12 +119,37 @@ impl Context {
         Ok(db)
     }
 
+    /// Opens the database in a directory: the directory itself, or `.isodb` in it.
+    pub(crate) fn database_at(&self, dir: &Path) -> Result<Database> {
+        let disk = Arc::new(OsDisk::new());
+        let root = root_in(&*disk, self.path(dir));
+        let db = Database::open(disk, &root)?;
+        match db.config().get("core.fsync") {
+            Some("none") => Ok(Database::open(Arc::new(OsDisk::without_sync()), &root)?),
+            _ => Ok(db),
+        }
+    }
+
+    /// The program that leads to other machines, with its arguments: git's variables and configuration say which.
+    pub(crate) fn ssh(&self) -> Result<Vec<OsString>> {
+        let words = match variable("GIT_SSH_COMMAND")? {
+            Some(words) => Some(words),
+            None => match self.database() {
+                Ok(db) => self.setting(&db, "core.sshCommand")?,
+                // A clone starts without a database.
+                Err(_) => self.user_config()?.get("core.sshCommand").map(str::to_owned),
+            },
+        };
+        if let Some(words) = words {
+            // Words for a shell, with what is added behind them.
+            return Ok(vec!["sh".into(), "-c".into(), format!("{words} \"$@\"").into(), "ssh".into()]);
+        }
+        Ok(vec![raw_variable("GIT_SSH").unwrap_or_else(|| "ssh".into())])
+    }
+
     fn open(&self, disk: Arc<dyn Disk>) -> Result<Database> {
         let root = match self.given_database() {
-            Some(dir) => {
-                let inside = dir.join(".isodb");
-                if disk.stat(&inside).is_ok() { inside } else { dir }
-            }
+            Some(dir) => root_in(&*disk, dir),
             None => {
                 let start = self.directory()?;
                 isodb::discover(&*disk, &start)?
@@ -271,6 +296,12 @@ impl Context {
 /// The user and the machine, as an e-mail address.
 pub(crate) fn account() -> String {
     format!("{}@{}", login_name(), host_name())
+}
+
+/// The database of a directory: itself, or `.isodb` in it.
+fn root_in(disk: &dyn Disk, dir: PathBuf) -> PathBuf {
+    let inside = dir.join(".isodb");
+    if disk.stat(&inside).is_ok() { inside } else { dir }
 }
 
 fn login_name() -> String {

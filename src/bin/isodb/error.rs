@@ -2,7 +2,7 @@
 
 use std::io;
 
-use isodb::{Error, Key, ObjectError, RefError, SignError, TreeError};
+use isodb::{Error, Key, ObjectError, RefError, SignError, SyncError, TreeError};
 
 use crate::context::Context;
 use crate::output::quoted;
@@ -143,6 +143,9 @@ fn explain(context: &Context, error: &anyhow::Error) -> (Status, Option<String>)
     if let Some(error) = error.downcast_ref::<SignError>() {
         return of_signing(error);
     }
+    if let Some(error) = error.downcast_ref::<SyncError>() {
+        return of_sync(context, error);
+    }
     if error.is::<isodb::KeyError>() || error.is::<isodb::ConfigError>() || error.is::<isodb::RulesError>() {
         return (Status::Usage, None);
     }
@@ -189,6 +192,17 @@ fn of_database(context: &Context, error: &Error) -> (Status, Option<String>) {
             (Status::System, hint("everybody sees the change all the same; look after the disk before you rely on it"))
         }
         Error::Io { source, .. } => (Status::System, of_io(source)),
+        _ => (Status::System, None),
+    }
+}
+
+fn of_sync(context: &Context, error: &SyncError) -> (Status, Option<String>) {
+    match error {
+        SyncError::Database(error) => of_database(context, error),
+        SyncError::Location { .. } => {
+            (Status::Usage, Some("write a path, ssh://HOST/PATH, HOST:PATH or https://HOST/PATH".into()))
+        }
+        SyncError::Protocol(_) | SyncError::TooMuch { .. } => (Status::Damaged, None),
         _ => (Status::System, None),
     }
 }

@@ -17,6 +17,7 @@ mod parsing;
 mod people;
 mod progress;
 mod receiver;
+mod remote;
 mod scripts;
 mod settings;
 mod signing;

@@ -2,8 +2,6 @@
 //!
 //! Nobody need be believed for it: the rules and scripts that were in force are in the history too.
 
-use std::collections::HashSet;
-
 use super::fold::Merger;
 use super::frontier::{HEADER, is_merge_commit};
 use crate::database::Database;
@@ -81,16 +79,10 @@ impl Database {
 
     /// The merge commits that can be reached from some commits and not from others.
     fn merges(&self, heads: &[CommitId], without: &[CommitId]) -> Result<Vec<CommitId>> {
-        let mut seen: HashSet<CommitId> = HashSet::new();
         let mut merges = Vec::new();
-        for (starts, is_wanted) in [(without, false), (heads, true)] {
-            let mut todo: Vec<CommitId> = starts.iter().copied().filter(|id| seen.insert(*id)).collect();
-            while let Some(id) = todo.pop() {
-                let commit = self.store.commit(id)?;
-                if is_wanted && is_merge_commit(&commit) {
-                    merges.push(id);
-                }
-                todo.extend(commit.parents.into_iter().filter(|parent| seen.insert(*parent)));
+        for id in self.commits_since(heads, without)? {
+            if is_merge_commit(&self.store.commit(id)?) {
+                merges.push(id);
             }
         }
         Ok(merges)

@@ -54,6 +54,13 @@ proptest! {
                 for other in others {
                     prop_assert_eq!(db.is_ancestor(*one, *other).unwrap(), all[other].contains(one));
                 }
+                let since = db.commits_since(&[*one], others).unwrap();
+                let expected = all[one].difference(&beside).copied().collect::<BTreeSet<_>>();
+                prop_assert_eq!(since.iter().copied().collect::<BTreeSet<_>>(), expected);
+                for (at, id) in since.iter().enumerate() {
+                    let parents = db.store().commit(*id).unwrap().parents;
+                    prop_assert!(parents.iter().all(|parent| !since[at..].contains(parent)), "parents come first");
+                }
                 let heads: BTreeSet<CommitId> = db.independent(&asked).unwrap().into_iter().collect();
                 prop_assert_eq!(heads.into_iter().collect::<Vec<_>>(), best(asked.iter().copied().collect(), &all));
             }

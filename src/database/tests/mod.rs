@@ -24,7 +24,7 @@ use crate::tree::{Edit, Edits, Key, Tree};
 
 /// One commit of a history: how it comes from those before it.
 #[derive(Clone, Debug)]
-struct Step {
+pub(crate) struct Step {
     /// Which of the earlier commits are its parents; of the first of them it takes the documents.
     parents: Vec<prop::sample::Index>,
     /// Its committer's time.
@@ -42,7 +42,7 @@ fn number() -> impl Strategy<Value = u16> {
 const NUMBERS: u16 = 300;
 
 /// Most commits follow the one before; some start anew, some merge. A few change so much that no filter lists it.
-fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
     let parents = prop_oneof![
         6 => Just(vec![]),
         2 => prop::collection::vec(any::<prop::sample::Index>(), 1..2),
@@ -56,19 +56,19 @@ fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// A value that is the same in every run.
-pub(super) fn sample<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, nth: usize) -> T {
+pub(crate) fn sample<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, nth: usize) -> T {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut values = (0..=nth).map(|_| strategy.new_tree(&mut runner).expect("the strategy rejects nothing").current());
     values.nth(nth).expect("there are as many")
 }
 
-fn key(number: u16) -> Key {
+pub(crate) fn key(number: u16) -> Key {
     let few = number.checked_sub(NUMBERS - 10);
     let text = few.map_or_else(|| format!("many/{number}/x"), |few| format!("few/{few}"));
     text.parse().unwrap()
 }
 
-pub(super) fn database() -> (FaultDisk, Database) {
+pub(crate) fn database() -> (FaultDisk, Database) {
     let disk = FaultDisk::new();
     let root = Path::new("/farm.isodb");
     init(&disk, root, &RefName::from_user("main").unwrap()).unwrap();
@@ -76,7 +76,7 @@ pub(super) fn database() -> (FaultDisk, Database) {
     (disk, db)
 }
 
-pub(super) fn reopen(disk: &FaultDisk) -> Database {
+pub(crate) fn reopen(disk: &FaultDisk) -> Database {
     Database::open(Arc::new(disk.clone()), Path::new("/farm.isodb")).unwrap()
 }
 
@@ -87,18 +87,18 @@ fn database_in(dir: &Path) -> Database {
     Database::open(disk, dir).unwrap()
 }
 
-pub(super) fn ident(time: i64) -> Ident {
+pub(crate) fn ident(time: i64) -> Ident {
     Ident::new("Ann", "ann@farm", time).unwrap()
 }
 
-pub(super) fn put_commit(db: &Database, tree: TreeId, parents: Vec<CommitId>, time: i64, message: &str) -> CommitId {
+pub(crate) fn put_commit(db: &Database, tree: TreeId, parents: Vec<CommitId>, time: i64, message: &str) -> CommitId {
     let (author, committer) = (ident(time), ident(time));
     let commit = Commit { tree, parents, author, committer, headers: Vec::new(), message: message.into() };
     CommitId(db.store().put(Kind::Commit, &commit.encode()).unwrap())
 }
 
 /// Makes the commits, each with its place in the list as its message.
-fn make(db: &Database, steps: &[Step]) -> Vec<CommitId> {
+pub(crate) fn make(db: &Database, steps: &[Step]) -> Vec<CommitId> {
     let mut made: Vec<CommitId> = Vec::new();
     for (n, step) in steps.iter().enumerate() {
         let mut parents: Vec<CommitId> = Vec::new();

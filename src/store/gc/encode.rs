@@ -78,8 +78,8 @@ impl<'a> Encoder<'a> {
             self.stock.release(&mut self.looked_at);
             match fresh {
                 None => self.take_over(chunk.kind, number)?,
-                Some(fresh) => match self.plan.newer(number) {
-                    Some(newer) => self.version(chunk.kind, fresh, newer, &by_id)?,
+                Some(fresh) => match self.plan.version(number) {
+                    Some(version) => self.version(chunk.kind, fresh, version, &by_id)?,
                     None => self.neighbour(chunk.kind, fresh, self.plan.is_base(number), &mut neighbours),
                 },
             }
@@ -111,7 +111,10 @@ impl<'a> Encoder<'a> {
         let Spot::Packed(pack, place) = self.stock.spot(number) else {
             return Ok(Some(Fresh { id, body: self.store.require(id, kind)?, stream: None }));
         };
-        let tries_deltas = self.plan.newer(number).is_some() || kind == Kind::Blob;
+        if self.plan.is_sparse() {
+            return Ok(Some(Fresh { id, body: self.store.require(id, kind)?, stream: None }));
+        }
+        let tries_deltas = self.plan.version(number).is_some() || kind == Kind::Blob;
         let (form, size, stream) = self.packed(pack, place, |offset| self.stream(pack, place, offset))?;
         match form {
             EntryKind::Whole(_) if size < SMALLEST as u64 => Ok(None),
@@ -180,9 +183,9 @@ impl<'a> Encoder<'a> {
         true
     }
 
-    /// Writes an older version of an object, as a delta against the newer one if that is smaller.
-    fn version(&mut self, kind: Kind, fresh: &Fresh, newer: u32, by_id: &IdMap<&[u8]>) -> Result<()> {
-        let base = self.stock.id(newer);
+    /// Writes an object of which another version is known, as a delta against that if it is smaller.
+    fn version(&mut self, kind: Kind, fresh: &Fresh, version: u32, by_id: &IdMap<&[u8]>) -> Result<()> {
+        let base = self.stock.id(version);
         let read;
         let body = match by_id.get(&base) {
             Some(body) => body,
@@ -198,7 +201,7 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
-    /// Writes an object of which no newer version is known, as a delta against a neighbour if that is smaller.
+    /// Writes an object of which no other version is known, as a delta against a neighbour if that is smaller.
     fn neighbour<'b>(
         &mut self,
         kind: Kind,

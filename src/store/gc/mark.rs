@@ -1,8 +1,8 @@
 //! Which objects of the stock were reached, in which order, and which of them are versions of one another.
 
 use super::stock::{Bits, NONE, Spot, Stock};
-use crate::object::{Error, Id, IdSet, Kind, TreeId};
-use crate::store::walk::{Bounds, Seen, reachable};
+use crate::object::{CommitId, Error, Id, IdSet, Kind, TreeId};
+use crate::store::walk::{Bounds, Seen, added, reachable};
 use crate::store::{Result, Store};
 
 /// The numbers of the objects that a walk reached, each kind in the order of the walk.
@@ -49,8 +49,10 @@ pub(super) struct Marks<'a> {
     /// What was reached elsewhere: borrowed, or written since the stock was taken.
     elsewhere: IdSet,
     order: Order,
-    /// By number: the newer version of an object, reached before it.
-    newer: Vec<u32>,
+    /// By number: another version of an object, reached before it: a newer one, or an older one for what is to be sent.
+    versions: Vec<u32>,
+    /// The versions that were named and not reached: in a walk over what somebody lacks, those that they have.
+    held: Bits,
     is_lenient: bool,
     looked_at: u32,
 }
@@ -63,7 +65,8 @@ impl<'a> Marks<'a> {
             reached: Bits::new(stock.len()),
             elsewhere: IdSet::default(),
             order: Order::default(),
-            newer: vec![NONE; stock.len()],
+            versions: vec![NONE; stock.len()],
+            held: Bits::new(stock.len()),
             is_lenient: false,
             looked_at: 0,
         }
@@ -93,9 +96,31 @@ impl<'a> Marks<'a> {
         std::mem::take(&mut self.order)
     }
 
-    /// By number: the newer version of an object. To be asked once.
-    pub(super) fn take_newer(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.newer)
+    /// By number: another version of an object, reached before it. To be asked once.
+    pub(super) fn take_versions(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.versions)
+    }
+
+    /// Reaches for what each of these commits has that its parents have not, parents first, without what was reached.
+    pub(super) fn walk_added(&mut self, commits: &[CommitId]) -> Result<()> {
+        self.is_lenient = false;
+        added(self.store, commits, self)
+    }
+
+    /// Notes an object and nothing that it leads to.
+    pub(super) fn add_alone(&mut self, id: Id, kind: Kind) -> Result<()> {
+        self.is_lenient = false;
+        self.add(id, kind, None).map(drop)
+    }
+
+    /// The numbers of what was named as a version of something that was reached, and was not reached itself.
+    pub(super) fn take_held(&mut self) -> Bits {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Whether something was reached that the stock does not have, since it was written later.
+    pub(super) fn has_left_stock(&self) -> bool {
+        self.elsewhere.iter().any(|id| *id != TreeId::EMPTY.0)
     }
 
     /// Whether the object of a number was reached.
@@ -112,7 +137,7 @@ impl Seen for Marks<'_> {
         }
     }
 
-    fn add(&mut self, id: Id, kind: Kind, newer: Option<Id>) -> Result<bool> {
+    fn add(&mut self, id: Id, kind: Kind, version: Option<Id>) -> Result<bool> {
         let Some(number) = self.stock.number(id) else {
             // git knows the empty tree without storing it.
             if !self.elsewhere.contains(&id) && id != TreeId::EMPTY.0 && !self.store.contains(id)? {
@@ -128,10 +153,13 @@ impl Seen for Marks<'_> {
             return Ok(true);
         }
         self.order.list(kind).push(number);
-        if let Some(newer) = newer.and_then(|newer| self.stock.number(newer))
-            && let Some(slot) = self.newer.get_mut(number as usize)
+        if let Some(version) = version.and_then(|version| self.stock.number(version))
+            && let Some(slot) = self.versions.get_mut(number as usize)
         {
-            *slot = newer;
+            *slot = version;
+            if !self.reached.has(version) {
+                self.held.add(version);
+            }
         }
         Ok(true)
     }

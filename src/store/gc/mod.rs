@@ -8,6 +8,7 @@ mod encode;
 mod mark;
 mod plan;
 mod remove;
+mod send;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,8 @@ use super::pack::Pack;
 use super::walk::Bounds;
 use super::{Result, Store};
 use crate::object::{CommitId, Error, Id, Kind};
+
+pub use send::{Outgoing, Wanted};
 
 use mark::{Marks, Order};
 use stock::{NONE, Spot, Stock};
@@ -105,12 +108,12 @@ impl Store {
         let given = roots()?;
         self.walk(&given, &mut marks, progress)?;
         let order = marks.take_order();
-        let newer = marks.take_newer();
+        let versions = marks.take_versions();
         let unreachable = self.young(&stock, &mut marks, options.prune_before)?;
 
         // The walk is over: the memory is for the table of the new pack.
         self.trees.clear();
-        let written = self.write_packs(&stock, order, newer, unreachable, progress)?;
+        let written = self.write_packs(&stock, order, versions, unreachable, progress)?;
         report.packed = written.packed;
         report.kept = written.kept;
         // Once without stopping the writers, so that there is little left to do while they wait.
@@ -206,7 +209,7 @@ impl Store {
         &self,
         stock: &Stock,
         order: Order,
-        newer: Vec<u32>,
+        versions: Vec<u32>,
         unreachable: Order,
         progress: GcProgress<'_>,
     ) -> Result<Written> {
@@ -225,7 +228,7 @@ impl Store {
                 progress,
             )?);
         }
-        written.stems.extend(self.write_pack(stock, order, newer, None, progress)?);
+        written.stems.extend(self.write_pack(stock, order, versions, None, progress)?);
         Ok(written)
     }
 }

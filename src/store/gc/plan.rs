@@ -14,6 +14,8 @@ use crate::store::{Result, STREAM_FROM, Store};
 const DEPTH: u8 = 50;
 /// The same for documents, of which single old versions are asked for.
 const BLOB_DEPTH: u8 = 20;
+/// Less than one object in so many of the stock are few.
+const SPARSE: usize = 32;
 /// So many objects are worked on at once, and so many bytes of bodies.
 const CHUNK: usize = 256;
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -29,8 +31,8 @@ pub(super) struct Chunk<'p> {
 #[derive(Debug)]
 pub(super) struct Plan {
     order: Order,
-    /// By number: the newer version that a delta is tried against.
-    newer: Vec<u32>,
+    /// By number: the other version that a delta is tried against, which comes before.
+    versions: Vec<u32>,
     /// Those whose deltas are taken over as they are.
     reused: Bits,
     /// Those that such deltas are based on. They stay whole if they are whole.
@@ -39,6 +41,8 @@ pub(super) struct Plan {
     large: Bits,
     /// For each kind, where chunks end.
     ends: [Vec<usize>; 4],
+    /// Whether the objects are so few of the stock that packs are not gone through for them: nothing is taken over.
+    is_sparse: bool,
 }
 
 /// What is known of an entry before it is read.
@@ -48,7 +52,7 @@ struct Entry {
     base: Option<Id>,
 }
 
-fn entry(store: &Store, stock: &Stock, number: u32) -> Result<Entry> {
+fn entry(store: &Store, stock: &Stock, number: u32, is_sparse: bool) -> Result<Entry> {
     match stock.spot(number) {
         Spot::Loose(id) => Ok(Entry { size: store.header(id)?.map_or(0, |(_, size)| size), base: None }),
         Spot::Packed(stocked, place) => {
@@ -59,6 +63,8 @@ fn entry(store: &Store, stock: &Stock, number: u32) -> Result<Entry> {
                 let base = match header.kind {
                     EntryKind::Whole(_) => return Ok(Entry { size: header.size, base: None }),
                     EntryKind::RefDelta(id) => Some(id),
+                    // To name the base, all places of the pack would be sorted.
+                    EntryKind::OfsDelta(_) if is_sparse => None,
                     EntryKind::OfsDelta(base) => stocked.place_at(base)?.map(|place| pack.index().id(place)),
                 };
                 Ok(Entry { size: header.size, base })
@@ -69,12 +75,22 @@ fn entry(store: &Store, stock: &Stock, number: u32) -> Result<Entry> {
 }
 
 impl Plan {
-    /// Plans a pack of these objects; `newer` tells, by number, the newer version of an object.
-    pub(super) fn new(store: &Store, stock: &Stock, order: Order, mut newer: Vec<u32>) -> Result<Plan> {
+    /// Plans a pack of these objects. `versions` tells, by number, another version of an object, which comes before it in
+    /// the order: a delta against that is small. A pack that is to be sent has no need of the objects that are `held` by
+    /// whoever gets it.
+    pub(super) fn new(
+        store: &Store,
+        stock: &Stock,
+        order: Order,
+        mut versions: Vec<u32>,
+        held: Option<&Bits>,
+    ) -> Result<Plan> {
+        let is_sparse = held.is_some() && order.len() < stock.len() / SPARSE;
         let (mut reused, mut bases, mut large) =
             (Bits::new(stock.len()), Bits::new(stock.len()), Bits::new(stock.len()));
         // By number: how deep an object will be, plus one; 0 for what is not in the pack, or comes later.
         let mut depths = vec![0u8; stock.len()];
+        held.into_iter().flat_map(Bits::iter).for_each(|number| depths[number as usize] = 1);
         let mut ends: [Vec<usize>; 4] = Default::default();
         let mut looked_at = 0;
         for ((kind, numbers), ends) in order.lists().into_iter().zip(&mut ends) {
@@ -82,20 +98,20 @@ impl Plan {
             let (mut start, mut bytes) = (0, 0);
             for (at, &number) in numbers.iter().enumerate() {
                 stock.release(&mut looked_at);
-                let Entry { mut size, base } = entry(store, stock, number)?;
+                let Entry { mut size, base } = entry(store, stock, number, is_sparse)?;
                 let under = |base: u32| depths.get(base as usize).copied().filter(|&depth| depth > 0);
                 let base = base.and_then(|base| stock.number(base)).and_then(|base| Some((base, under(base)?)));
-                let slot = &mut newer[number as usize];
+                let slot = &mut versions[number as usize];
                 let mut depth = 1;
-                let newer_above = under(*slot).filter(|&above| above <= limit);
-                // A delta against the newer version is smaller than one against a neighbour.
-                let is_best = |base: u32| base == *slot || newer_above.is_none();
+                let version_above = under(*slot).filter(|&above| above <= limit);
+                // A delta against another version is smaller than one against a neighbour.
+                let is_best = |base: u32| base == *slot || version_above.is_none();
                 if let Some((base, above)) = base.filter(|&(base, above)| above <= DEPTH && is_best(base)) {
                     depth = above + 1;
                     reused.add(number);
                     bases.add(base);
                     *slot = NONE;
-                } else if let Some(above) = newer_above {
+                } else if let Some(above) = version_above {
                     depth = above + 1;
                 } else {
                     *slot = NONE;
@@ -120,7 +136,7 @@ impl Plan {
             }
             ends.push(numbers.len());
         }
-        Ok(Plan { order, newer, reused, bases, large, ends })
+        Ok(Plan { order, versions, reused, bases, large, ends, is_sparse })
     }
 
     /// How many objects there are.
@@ -137,9 +153,14 @@ impl Plan {
         })
     }
 
-    /// The newer version that a delta is to be tried against.
-    pub(super) fn newer(&self, number: u32) -> Option<u32> {
-        Some(self.newer[number as usize]).filter(|&newer| newer != NONE)
+    /// The other version that a delta is to be tried against.
+    pub(super) fn version(&self, number: u32) -> Option<u32> {
+        Some(self.versions[number as usize]).filter(|&version| version != NONE)
+    }
+
+    /// Whether packs are not gone through for so few objects.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.is_sparse
     }
 
     /// Whether the object's delta is taken over as it is.

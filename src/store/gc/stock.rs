@@ -12,6 +12,7 @@ use super::cruft;
 use crate::disk::Bytes;
 use crate::object::Id;
 use crate::store::pack::{Failure, Pack};
+use crate::store::source::Source;
 use crate::store::{Result, Store, io_error, loose};
 
 /// Stands for no object.
@@ -26,6 +27,13 @@ const RELEASE_AFTER: u32 = 256;
 pub(super) struct Bits(Vec<u64>);
 
 impl Bits {
+    /// The numbers in it, in ascending order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        let words = self.0.iter().enumerate().filter(|(_, word)| **word != 0);
+        words
+            .flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at as u32 * 64 + bit))
+    }
+
     /// An empty set of numbers below `len`.
     pub(super) fn new(len: usize) -> Bits {
         Bits(vec![0; len.div_ceil(64)])
@@ -117,27 +125,49 @@ pub(super) enum Spot<'s> {
 }
 
 impl Stock {
-    /// Looks at what there is.
+    /// Looks at what the own directory holds.
     pub(super) fn take(store: &Store) -> Result<Stock> {
+        Stock::of(store, &[&store.own], true)
+    }
+
+    /// Looks at all that can be read, what is borrowed with it. Packs that somebody keeps are as any other here, and all of
+    /// them stay readable when they are removed meanwhile.
+    pub(super) fn take_all(store: &Store) -> Result<Stock> {
+        let sources: Vec<&Source> = store.sources()?.collect();
+        let stock = Stock::of(store, &sources, false)?;
+        for Stocked { pack, .. } in &stock.packs {
+            // Maps it. What is wrong with it is told to who reads an object of it.
+            let _ = pack.size();
+        }
+        Ok(stock)
+    }
+
+    fn of(store: &Store, sources: &[&Source], keeps: bool) -> Result<Stock> {
         let disk = &*store.disk;
         let mut loose = Vec::new();
-        store.own.all_loose_ids(&mut loose)?;
+        for source in sources {
+            source.all_loose_ids(&mut loose)?;
+        }
         loose.sort_unstable();
-        // After the loose ones: what another process packs meanwhile is seen twice then, and never not at all.
-        store.own.packs().rescan()?;
-        let listed = store.own.packs().listed()?;
-        listed.check()?;
+        loose.dedup();
         let mut packs = Vec::new();
-        for pack in &listed.packs {
-            let Some(stat) = gone_is_none(disk.stat(&pack.beside("pack")), &pack.beside("pack"))? else { continue };
-            packs.push(Stocked {
-                first: 0,
-                is_kept: disk.stat(&pack.beside("keep")).is_ok(),
-                modified: stat.modified,
-                mtimes: cruft::read_mtimes(disk, pack)?,
-                by_offset: OnceLock::new(),
-                pack: pack.clone(),
-            });
+        for source in sources {
+            // After the loose ones: what another process packs meanwhile is seen twice then, and never not at all.
+            source.packs().rescan()?;
+            let listed = source.packs().listed()?;
+            listed.check()?;
+            for pack in &listed.packs {
+                let path = pack.beside("pack");
+                let Some(stat) = gone_is_none(disk.stat(&path), &path)? else { continue };
+                packs.push(Stocked {
+                    first: 0,
+                    is_kept: keeps && disk.stat(&pack.beside("keep")).is_ok(),
+                    modified: stat.modified,
+                    mtimes: cruft::read_mtimes(disk, pack)?,
+                    by_offset: OnceLock::new(),
+                    pack: pack.clone(),
+                });
+            }
         }
         packs.sort_by_key(|pack| (!pack.is_kept, pack.is_cruft(), std::cmp::Reverse(pack.pack.index().len())));
         let mut first = 0u32;

@@ -28,14 +28,14 @@ impl Store {
         &self,
         stock: &Stock,
         order: Order,
-        newer: Vec<u32>,
+        versions: Vec<u32>,
         times: Option<Vec<(Id, Option<SystemTime>)>>,
         progress: GcProgress<'_>,
     ) -> Result<Option<PathBuf>> {
         if order.len() == 0 {
             return Ok(None);
         }
-        let plan = Plan::new(self, stock, order, newer)?;
+        let plan = Plan::new(self, stock, order, versions, None)?;
         let finished = self.write_entries(stock, &plan, progress)?;
         drop(plan);
         let pack = finished.path();
@@ -64,7 +64,7 @@ impl Store {
         let mut writer = PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary)?;
         let total = Some(plan.len() as u64);
         let mut done = 0;
-        let mut append = |entries: Entries| -> Result<()> {
+        self.encode(stock, plan, &mut |entries| {
             let mut start = 0;
             done += entries.list.len() as u64;
             for entry in entries.list {
@@ -81,7 +81,17 @@ impl Store {
             }
             progress(GcStage::Packing, done, total);
             Ok(())
-        };
+        })?;
+        writer.finish()
+    }
+
+    /// Makes the entries of a plan's objects, on all cores, and gives them to `append` in their order.
+    pub(super) fn encode(
+        &self,
+        stock: &Stock,
+        plan: &Plan,
+        append: &mut dyn FnMut(Entries) -> Result<()>,
+    ) -> Result<()> {
         let (give, jobs) = mpsc::channel::<(usize, Chunk<'_>)>();
         let (answer, answers) = mpsc::channel();
         let jobs = Mutex::new(jobs);
@@ -133,8 +143,7 @@ impl Store {
                     next += 1;
                 }
             }
-        })?;
-        writer.finish()
+        })
     }
 }
 

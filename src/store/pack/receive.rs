@@ -46,7 +46,8 @@ impl Received {
     }
 }
 
-/// Takes in a pack from a stream that ends with it, into the directory of packs.
+/// Takes in a pack from a stream, into the directory of packs. What follows the pack is refused where it comes with its last
+/// bytes.
 /// `outside` gives the bases that a thin pack leaves out.
 ///
 /// # Errors
@@ -247,7 +248,8 @@ impl<'s> Input<'s> {
     fn checksum(&mut self) -> Result<[u8; 32]> {
         self.write()?;
         let sum: [u8; 32] = self.hash.clone().finalize().into();
-        let rest = self.fill(CHECKSUM + 1)?;
+        // Not a byte more is waited for: the other end of a pipe may wait for an answer.
+        let rest = self.fill(CHECKSUM)?;
         match rest.first_chunk() {
             None => Err(damaged(Flaw("it is cut short"))),
             Some(found) if *found != sum => Err(damaged(Flaw("its checksum is another"))),

@@ -35,6 +35,7 @@ mod revisions;
 mod rm;
 mod rule;
 mod scripts;
+mod sharing;
 mod show;
 mod signers;
 mod signing;

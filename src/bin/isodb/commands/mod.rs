@@ -18,10 +18,12 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod ls;
+pub(crate) mod ls_remote;
 pub(crate) mod ls_tree;
 pub(crate) mod merge;
 pub(crate) mod prove;
 pub(crate) mod put;
+pub(crate) mod receive_pack;
 pub(crate) mod reference;
 pub(crate) mod resolve;
 pub(crate) mod restore;
@@ -33,11 +35,15 @@ pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod tag;
 pub(crate) mod trust;
+pub(crate) mod upload_pack;
 pub(crate) mod verify;
 pub(crate) mod watch;
 
+use std::io;
+use std::path::Path;
+
 use anyhow::Result;
-use isodb::{Changeset, CommitId, Database, Key, Kind, Objects, Outcome, TreeId};
+use isodb::{Changeset, CommitId, Database, Key, Kind, Objects, Outcome, ServeLimits, Server, Service, TreeId};
 use serde_json::json;
 
 use crate::args::{CommitArgs, OnArgs};
@@ -95,6 +101,9 @@ commands! {
     "trust" Trust(trust),
     "tag" Tag(tag),
     "prove" Prove(prove),
+    "ls-remote" LsRemote(ls_remote),
+    "upload-pack" UploadPack(upload_pack),
+    "receive-pack" ReceivePack(receive_pack),
     "changes" Changes(changes),
     "watch" Watch(watch),
     "cat-object" CatObject(cat_object),
@@ -181,4 +190,16 @@ pub(crate) fn print_outcome(context: &Context, outcome: Outcome, as_json: bool) 
         out.record(&out.id(id))?;
     }
     out.finish()
+}
+
+/// Serves a database on stdin and stdout.
+fn serve(context: &Context, dir: &Path, service: Service) -> Result<()> {
+    let db = context.database_at(dir)?;
+    let limits = match db.config().get_number("receive.maxInputSize")? {
+        Some(max_pack) if max_pack > 0 => ServeLimits { max_pack },
+        _ => ServeLimits::default(),
+    };
+    let mut runner = context.runner()?;
+    let mut server = Server::new(&db, context.mover(&db)?, &mut runner, limits);
+    Ok(server.converse(service, &mut io::stdin().lock(), &mut io::stdout().lock())?)
 }

@@ -1,0 +1,65 @@
+//! The way to another database: from what a user writes to a transport.
+
+use std::ffi::OsString;
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::Result;
+use isodb::{Location, Service, SshOptions, Transport};
+
+use crate::context::Context;
+use crate::error::Failure;
+use crate::scripts::Worker;
+
+/// Which programs stand for a remote's services, as words for a shell; by default isodb itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Programs {
+    pub(crate) upload: Option<String>,
+    pub(crate) receive: Option<String>,
+}
+
+impl Programs {
+    fn of(&self, service: Service) -> Option<&str> {
+        match service {
+            Service::UploadPack => self.upload.as_deref(),
+            Service::ReceivePack => self.receive.as_deref(),
+        }
+    }
+}
+
+/// Makes the transport that leads to a location. Nothing is connected yet.
+pub(crate) fn transport(context: &Context, location: &Location, programs: &Programs) -> Result<Box<dyn Transport>> {
+    let programs = programs.clone();
+    match location.clone() {
+        Location::Path(path) if programs.upload.is_none() && programs.receive.is_none() => {
+            let db = context.database_at(&path)?;
+            let who = context.mover(&db)?;
+            Ok(Box::new(isodb::to_database(Arc::new(db), who, Worker::new)))
+        }
+        Location::Path(path) => {
+            let path = context.path(&path);
+            Ok(Box::new(isodb::by_command(move |service| {
+                let program = programs.of(service).map_or_else(|| format!("git-{}", service.name()), str::to_owned);
+                // The path is an argument of the shell's, and so never a part of the program's text.
+                let mut command = Command::new("sh");
+                command.arg("-c").arg(format!("{program} \"$1\"")).arg(service.name()).arg(&path);
+                command
+            })))
+        }
+        location @ Location::Ssh { .. } => {
+            let ssh = context.ssh()?;
+            Ok(Box::new(isodb::by_command(move |service| {
+                let program = programs.of(service).map_or_else(|| format!("isodb {}", service.name()), str::to_owned);
+                let options = SshOptions { ssh: ssh.clone(), program };
+                let line: Vec<OsString> = location.ssh_command(&options).unwrap_or_default();
+                let (program, arguments) = line.split_first().expect("a location of ssh has a command");
+                let mut command = Command::new(program);
+                command.args(arguments);
+                command
+            })))
+        }
+        Location::Http(address) => {
+            Err(Failure::usage(format!("cannot reach {address}: HTTP is not spoken yet")).into())
+        }
+    }
+}

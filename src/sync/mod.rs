@@ -1,0 +1,24 @@
+//! Exchange between databases: what the other lacks, in git's protocol, over whatever carries bytes.
+//!
+//! The protocol does no I/O of its own: it reads from `Read` and writes to `Write`. A transport leads to a remote's services;
+//! a service answers for one database. **Invariant:** nothing that came in is led to by a ref before it was checked.
+
+mod error;
+mod exchange;
+mod intake;
+mod location;
+mod negotiate;
+mod pktline;
+mod protocol;
+mod select;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+pub use error::Error;
+pub use exchange::{FetchOptions, Fetching, PushEdit, PushOptions, PushReport, Pushing};
+pub use location::{Location, SshOptions};
+pub use protocol::{RemoteRef, Service};
+pub use serve::{ServeLimits, Server};
+pub use transport::{Transport, by_command, to_database};

@@ -1,0 +1,60 @@
+//! Databases that exchange what they have, over pipes to threads: any history, and hostile peers.
+
+mod exchange;
+mod hostile;
+mod negotiate;
+
+use std::sync::Arc;
+
+use super::*;
+use crate::database::Database;
+use crate::database::tests::{database, ident};
+use crate::object::{CommitId, Id};
+use crate::refs::{Expect, RefName};
+use crate::script::InProcess;
+
+fn runner() -> std::io::Result<InProcess> {
+    InProcess::new().map_err(|failure| std::io::Error::other(failure.to_string()))
+}
+
+/// A transport to a database.
+fn to(db: &Arc<Database>) -> impl Transport + use<> {
+    to_database(db.clone(), ident(9), runner)
+}
+
+fn empty() -> Arc<Database> {
+    Arc::new(database().1)
+}
+
+fn branch(text: &str) -> RefName {
+    RefName::from_user(text).unwrap()
+}
+
+fn set(db: &Database, name: &str, id: CommitId) {
+    db.set_ref(&branch(name), Some(id.0), Expect::Any, &ident(1), "test").unwrap();
+}
+
+/// Fetches and keeps; answers how many objects came.
+fn fetch(from: &Arc<Database>, into: &Database, wants: &[CommitId], haves: &[CommitId]) -> Result<u32, Error> {
+    let wants: Vec<Id> = wants.iter().map(|id| id.0).collect();
+    let options = FetchOptions { wants: &wants, haves, with_tags: true, max_pack: 1 << 30 };
+    let mut transport = to(from);
+    let received = Fetching::open(&mut transport)?.fetch(into, into.store(), &options, &mut |_| ())?;
+    let count = received.count();
+    received.keep()?;
+    Ok(count)
+}
+
+fn push(from: &Database, to: &mut dyn Transport, edits: &[PushEdit]) -> Result<PushReport, Error> {
+    Pushing::open(to)?.push(from, edits, PushOptions::default(), &mut |_| (), &mut |_, _| ())
+}
+
+fn edit(name: &str, old: Option<CommitId>, new: Option<CommitId>) -> PushEdit {
+    PushEdit { name: branch(name), old: old.map(|id| id.0), new: new.map(|id| id.0) }
+}
+
+/// All is there that these lead to.
+fn assert_whole(db: &Database, heads: &[CommitId]) {
+    let commits = db.commits_since(heads, &[]).unwrap();
+    db.store().check_connected(&commits, &[]).unwrap();
+}
