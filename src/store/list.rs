@@ -8,7 +8,7 @@ use crate::disk::FileKind;
 use crate::object::{Id, Prefix};
 
 impl Store {
-    fn sources(&self) -> Result<impl Iterator<Item = &Source>> {
+    pub(super) fn sources(&self) -> Result<impl Iterator<Item = &Source>> {
         Ok(std::iter::once(&self.own).chain(self.borrowed()?))
     }
 
