@@ -245,7 +245,24 @@ impl Database {
     fn sync_changed(&self, what: &str, paths: &[PathBuf]) -> Result<()> {
         let Some(first) = paths.first() else { return Ok(()) };
         let not_durable = |source| Error::NotDurable { what: what.to_owned(), path: first.clone(), source };
-        self.disk.sync(paths).map_err(not_durable)
+        let synced = match self.disk.sync(paths) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.disk.sync(&self.what_is_left(paths)),
+            synced => synced,
+        };
+        synced.map_err(not_durable)
+    }
+
+    /// The paths that are there, and of the others the nearest directory above them. git packs refs, durably, and removes
+    /// the directories that are empty then, at any moment after a ref has moved.
+    fn what_is_left(&self, paths: &[PathBuf]) -> Vec<PathBuf> {
+        let is_there = |path: &&Path| self.disk.stat(path).is_ok();
+        let mut left: Vec<PathBuf> = paths
+            .iter()
+            .map(|path| path.ancestors().find(is_there).map_or_else(|| self.root.clone(), Path::to_path_buf))
+            .collect();
+        left.sort_unstable();
+        left.dedup();
+        left
     }
 
     /// Removes the temporary files of writers that died long ago, by the disk's own clock, which `written`, a file

@@ -133,3 +133,14 @@ fn name(db: &Database, commits: &[CommitId]) {
         db.set_ref(&name, Some(id.0), Expect::Any, &ident(1), "test").unwrap();
     }
 }
+
+#[test]
+fn a_directory_that_git_has_removed_needs_no_flush() {
+    let dir = tempfile::tempdir().unwrap();
+    database_in(dir.path());
+    let db = Database::open(Arc::new(OsDisk::new()), dir.path()).unwrap();
+    let gone = db.root().join("refs/heads/gone/too");
+    assert_eq!(db.disk.sync(&[gone.join("a")]).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    db.sync_changed("refs/heads/gone/too/a", &[gone.join("a"), db.root().join("refs")]).unwrap();
+    assert_eq!(db.what_is_left(&[gone]), [db.root().join("refs/heads")]);
+}
