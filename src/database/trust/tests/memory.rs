@@ -89,7 +89,7 @@ fn make(db: &Database, step: &Step, n: usize, made: &[CommitId]) -> CommitId {
 #[test]
 fn with_and_without_memory_the_answer_is_the_same() {
     let mut words = std::collections::BTreeMap::new();
-    for nth in 0..10 {
+    for nth in 0..16 {
         let (disk, db) = anchored(&[&ann()]);
         let mut made: Vec<CommitId> = Vec::new();
         let root = list(&db, &ann(), &[], &[ann().line(&[]), bo().line(&[])]);
