@@ -20,7 +20,21 @@ use super::{Database, init};
 use crate::disk::{Disk, FaultDisk, OsDisk};
 use crate::object::{BlobId, Commit, CommitId, Ident, Kind, Objects, TreeId};
 use crate::refs::{Expect, RefName};
+use crate::script::{Failure, Job, Loaded, Runner, Script, Verdict};
 use crate::tree::{Edit, Edits, Key, Tree};
+
+/// For merges that need no script.
+pub(crate) struct NoScripts;
+
+impl Runner for NoScripts {
+    fn load(&mut self, _: &Script) -> Result<Loaded, Failure> {
+        Err(Failure("is not there in this test".into()))
+    }
+
+    fn run(&mut self, _: &[Job]) -> Result<Vec<Verdict>, Failure> {
+        Err(Failure("is not there in this test".into()))
+    }
+}
 
 /// One commit of a history: how it comes from those before it.
 #[derive(Clone, Debug)]

@@ -23,8 +23,7 @@ use std::collections::BinaryHeap;
 
 use super::Database;
 use super::error::Result;
-use super::lineage::Places;
-use crate::object::{CommitId, TagId};
+use crate::object::{CommitId, IdSet, Objects, TagId};
 use crate::script::Runner;
 
 pub use anchors::Anchors;
@@ -90,7 +89,7 @@ impl Database {
         found: &mut dyn FnMut(Judged),
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<u64> {
-        let commits = self.between(heads, without)?;
+        let commits = self.newest_first(heads, without)?;
         let mut judge = self.judge(heads, runner)?;
         let (mut done, total) = (0, commits.len() as u64);
         for some in commits.chunks(TELL) {
@@ -103,24 +102,20 @@ impl Database {
     }
 
     /// The commits that can be reached from some and not from others, newest first by the committers' times.
-    fn between(&self, heads: &[CommitId], without: &[CommitId]) -> Result<Vec<CommitId>> {
-        let mut lineage = self.lineage()?;
-        let from = without.iter().map(|id| lineage.place(*id)).collect();
-        let others = lineage.reach(from, 0)?;
-        let mut queue: BinaryHeap<(i64, Reverse<u64>, u32)> = BinaryHeap::new();
-        let (mut seen, mut met) = (Places::default(), 0);
-        let mut found = Vec::new();
-        let mut next: Vec<u32> = heads.iter().map(|head| lineage.place(*head)).collect();
+    fn newest_first(&self, heads: &[CommitId], without: &[CommitId]) -> Result<Vec<CommitId>> {
+        let left: IdSet = self.commits_since(heads, without)?.into_iter().map(|id| id.0).collect();
+        let mut queue: BinaryHeap<(i64, Reverse<usize>, CommitId)> = BinaryHeap::new();
+        let (mut seen, mut found) = (IdSet::default(), Vec::with_capacity(left.len()));
+        let mut next = heads.to_vec();
         loop {
-            for place in next {
-                if !others.has(place) && seen.insert(place) {
-                    met += 1;
-                    queue.push((lineage.time(place)?, Reverse(met), place));
+            for id in next {
+                if left.contains(&id.0) && seen.insert(id.0) {
+                    queue.push((self.store.commit(id)?.committer.seconds(), Reverse(seen.len()), id));
                 }
             }
-            let Some((_, _, place)) = queue.pop() else { return Ok(found) };
-            found.push(lineage.id(place));
-            next = lineage.parents(place)?;
+            let Some((_, _, id)) = queue.pop() else { return Ok(found) };
+            found.push(id);
+            next = self.store.commit(id)?.parents;
         }
     }
 

@@ -61,7 +61,7 @@ pub enum Refused {
     Backwards,
     /// It would lose commits that it leads to.
     Sideways {
-        /// The newest of those that somebody wrote.
+        /// One of those that somebody wrote, which none of the others descends from.
         lost: CommitId,
         /// How many there are.
         count: u64,
@@ -176,9 +176,9 @@ impl Check<'_> {
             return Ok(None);
         }
         let commit = CommitId(id);
-        let new = self.view.between(&[commit], &self.known)?;
         // Parents first, so that what a commit is compared with is whole.
-        for id in new.iter().rev() {
+        let new = self.view.commits_since(&[commit], &self.known)?;
+        for id in &new {
             if !self.sound.contains(id) {
                 whole(self.view, *id)?;
                 self.sound.insert(*id);
@@ -200,13 +200,13 @@ impl Check<'_> {
             self.refuse(&one.name, Refused::Backwards);
         } else if !self.view.is_safe_move(old, new)? {
             let mut lost = Vec::new();
-            for id in self.view.between(&[old], &[new])? {
+            for id in self.view.commits_since(&[old], &[new])? {
                 if !is_merge_commit(&self.view.store.commit(id)?) {
                     lost.push(id);
                 }
             }
-            let first = lost.first().copied().unwrap_or(old);
-            self.refuse(&one.name, Refused::Sideways { lost: first, count: lost.len() as u64 });
+            let last = lost.last().copied().unwrap_or(old);
+            self.refuse(&one.name, Refused::Sideways { lost: last, count: lost.len() as u64 });
         }
         Ok(())
     }

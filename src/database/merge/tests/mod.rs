@@ -16,23 +16,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::database::changeset::Changeset;
 use crate::database::commit::CommitInfo;
-use crate::database::tests::{database, ident, put_commit, reopen, sample};
+use crate::database::tests::{NoScripts, database, ident, put_commit, reopen, sample};
 use crate::object::{BlobId, TreeId};
-use crate::script::{Failure, Job, Loaded, Script, Verdict};
 use crate::tree::Key;
-
-/// For merges that need no script.
-struct NoScripts;
-
-impl Runner for NoScripts {
-    fn load(&mut self, _: &Script) -> Result<Loaded, Failure> {
-        Err(Failure("is not there in this test".into()))
-    }
-
-    fn run(&mut self, _: &[Job]) -> Result<Vec<Verdict>, Failure> {
-        Err(Failure("is not there in this test".into()))
-    }
-}
 
 fn key(text: &str) -> Key {
     text.parse().unwrap()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::merge::Decision;
-use crate::script::Side;
+use crate::script::{Failure, Job, Loaded, Script, Side, Verdict};
 
 const RULES: &str = "_isodb/merge/rules";
 

@@ -85,7 +85,7 @@ fn what_nobody_vouches_for_stays_outside() {
     // The first fault taints what is built on it, however good that looks.
     let opened = list(&other, &eve, &[head], &[ann.line(&[]), eve.line(&[])]);
     let next = change(&other, &eve, &[opened], &[("a", Some("1"))]);
-    assert_eq!(refused(&db, &other, next), ["not-allowed", "unknown-key"]);
+    assert_eq!(refused(&db, &other, next), ["unknown-key", "not-allowed"]);
     let on_top = change(&other, &ann, &[unsigned], &[("b", Some("1"))]);
     assert_eq!(refused(&db, &other, on_top), ["unsigned"]);
     let escaped = change(&other, &bo(), &[head], &[("stock/hay", None), ("farm", Some("2"))]);

@@ -10,29 +10,15 @@ mod rotation;
 use std::path::Path;
 
 use super::*;
-use crate::database::tests::{database, reopen};
+use crate::database::tests::{NoScripts, database, reopen};
 use crate::disk::{Disk, FaultDisk};
 use crate::object::{BlobId, Commit, Id, Ident, Kind, Objects, TreeId};
 use crate::refs::{Expect, RefName};
-use crate::script::{Failure, Job, Loaded, Script, Verdict};
 use crate::sign::{AllowedSigner, HEADER, NAMESPACE, PrivateKey, Signer};
 use crate::tree::{Edit, Key};
 
 /// The key of the list.
 const ALLOWED_SIGNERS: &str = "_isodb/trust/allowed_signers";
-
-/// For merges that need no script.
-struct NoScripts;
-
-impl Runner for NoScripts {
-    fn load(&mut self, _: &Script) -> Result<Loaded, Failure> {
-        Err(Failure("is not there in this test".into()))
-    }
-
-    fn run(&mut self, _: &[Job]) -> Result<Vec<Verdict>, Failure> {
-        Err(Failure("is not there in this test".into()))
-    }
-}
 
 /// Somebody with a key.
 struct Who {
