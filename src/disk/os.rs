@@ -17,7 +17,7 @@ use super::{Access, Bytes, DirEntry, Disk, FileKind, Lock, MARK_CONTENT, Stat};
 /// Files below this size are read rather than mapped: a copy is cheaper than setting up and tearing down a map.
 const MAP_FROM: u64 = 64 * 1024;
 /// Files from this size on are kept open beside their map, to be read from by few bytes here and there.
-const LARGE_FROM: u64 = 32 << 20;
+const LARGE_FROM: u64 = 16 << 20;
 
 /// What a mark's symbolic link points to. Nothing of that name is ever made.
 #[cfg(unix)]
