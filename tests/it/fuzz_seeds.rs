@@ -9,6 +9,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 #[path = "../../fuzz/bodies/allowed_signers.rs"]
 mod allowed_signers;
+#[path = "../../fuzz/bodies/pack.rs"]
+mod pack;
 #[path = "../../fuzz/bodies/private_key.rs"]
 mod private_key;
 #[path = "../../fuzz/bodies/proof.rs"]
@@ -22,8 +24,9 @@ mod sshsig;
 type Body = fn(&[u8]);
 
 /// Each target's name and body.
-const TARGETS: [(&str, Body); 5] = [
+const TARGETS: [(&str, Body); 6] = [
     ("allowed_signers", allowed_signers::run),
+    ("pack", pack::run),
     ("private_key", private_key::run),
     ("proof", proof::run),
     ("protocol", protocol::run),
@@ -61,6 +64,9 @@ fn seeds_are_what_they_should_be() {
     }
     for path in files("seeds/protocol") {
         assert!(protocol::is_sound(&std::fs::read(&path).unwrap()), "{}", path.display());
+    }
+    for path in files("seeds/pack") {
+        assert!(pack::is_sound(&std::fs::read(&path).unwrap()), "{}", path.display());
     }
     for path in files("seeds/private_key") {
         assert!(isodb::PrivateKey::parse(&std::fs::read(&path).unwrap()).is_ok(), "{}", path.display());

@@ -1,0 +1,8 @@
+//! Fuzzes what `bodies/pack.rs` says.
+
+#![no_main]
+
+#[path = "../bodies/pack.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));
