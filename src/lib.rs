@@ -102,8 +102,9 @@ pub use store::{
     STREAM_FROM, Store, Usage, Wanted, changed_entries, hash_stream,
 };
 pub use sync::{
-    Error as SyncError, FetchOptions, Fetching, Location, PushEdit, PushOptions, PushReport, Pushing, RemoteRef,
-    ServeLimits, Server, Service, SshOptions, Transport, by_command, to_database,
+    Direction, Error as SyncError, FetchLimits, FetchOptions, FetchRequest, Fetched, Fetching, Here, Listener,
+    Location, NotMoved, Progress, PushEdit, PushOptions, PushReport, PushRequest, Pushed, Pushing, RemoteRef,
+    ServeLimits, Server, Service, Source, SshOptions, Traffic, Transport, Unit, by_command, push, to_database,
 };
 pub use tree::{
     Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Edits, Error as TreeError, Finding,

@@ -93,7 +93,7 @@ fn say(data: &[u8]) -> Result<(), SyncError> {
             let wants = [DISK.1.0];
             let options = FetchOptions { wants: &wants, haves: &[], with_tags: false, max_pack: MAX_PACK };
             let mut fetching = Fetching::open(&mut canned)?;
-            fetching.fetch(&db, db.store(), &options, &mut |_| ())?.keep()?;
+            fetching.fetch(&db, db.store(), &options, &mut ())?.keep()?;
             Ok(())
         }
         b'l' => Fetching::open(&mut canned)?.refs(&[]).map(drop),
@@ -101,7 +101,7 @@ fn say(data: &[u8]) -> Result<(), SyncError> {
             let name = RefName::from_user("main").unwrap();
             let edit = PushEdit { name, old: None, new: Some(DISK.1.0) };
             let mut pushing = Pushing::open(&mut canned)?;
-            pushing.push(&db, &[edit], PushOptions::default(), &mut |_| (), &mut |_, _| ()).map(drop)
+            pushing.push(&db, &[edit], PushOptions::default(), &mut ()).map(drop)
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The client: asks a remote for its refs, fetches what is lacked here, pushes what is lacked there.
 
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, Read};
 
 use super::error::{Error, Result};
+use super::here::{Direction, Listener, Progress, Unit};
 use super::intake::Limited;
 use super::negotiate::Negotiator;
 use super::pktline::Packets;
@@ -75,7 +77,7 @@ impl<'t> Fetching<'t> {
     }
 
     /// Fetches what is wanted and not had into a store, which need not be the database's own: the bases of deltas are read
-    /// from it, and nothing is kept before [`Received::keep`]. `heard` is told what the remote says meanwhile.
+    /// from it, and nothing is kept before [`Received::keep`].
     ///
     /// # Errors
     /// Those of [`Store::receive`], [`Error::TooMuch`], and of the connection.
@@ -84,7 +86,7 @@ impl<'t> Fetching<'t> {
         db: &Database,
         into: &Store,
         options: &FetchOptions<'_>,
-        heard: &mut dyn FnMut(&str),
+        listener: &mut dyn Listener,
     ) -> Result<Received> {
         let mut negotiator = Negotiator::new(db, options.haves)?;
         let mut asked = FetchAsked {
@@ -114,7 +116,7 @@ impl<'t> Fetching<'t> {
                         }
                     }
                 }
-                _ => return receive(&mut packets, into, options.max_pack, heard),
+                _ => return receive(&mut packets, into, options.max_pack, listener),
             }
         }
         unreachable!("the last round is done")
@@ -122,9 +124,12 @@ impl<'t> Fetching<'t> {
 }
 
 /// Takes in the pack that follows.
-fn receive(packets: &mut Packets<'_>, into: &Store, max: u64, heard: &mut dyn FnMut(&str)) -> Result<Received> {
-    let mut bands = Demultiplexer::new(packets, heard);
-    let mut pack = Limited::new(&mut bands, max);
+fn receive(packets: &mut Packets<'_>, into: &Store, max: u64, listener: &mut dyn Listener) -> Result<Received> {
+    let listener = RefCell::new(listener);
+    let mut heard = |text: &str| listener.borrow_mut().said(text);
+    let mut bands = Demultiplexer::new(packets, &mut heard);
+    let mut counted = Told { source: &mut bands, listener: &listener, bytes: 0 };
+    let mut pack = Limited::new(&mut counted, max);
     let received = into.receive(&mut pack);
     if pack.is_exceeded() {
         return Err(Error::TooMuch { what: "the size of the pack", limit: max });
@@ -135,6 +140,24 @@ fn receive(packets: &mut Packets<'_>, into: &Store, max: u64, heard: &mut dyn Fn
     let received = received?;
     bands.finish()?;
     Ok(received)
+}
+
+/// Tells how much of a pack was read. How much it will be is said by nobody.
+struct Told<'s, 'l, 'i> {
+    source: &'s mut dyn Read,
+    listener: &'s RefCell<&'l mut (dyn Listener + 'i)>,
+    bytes: u64,
+}
+
+impl Read for Told<'_, '_, '_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let len = self.source.read(out)?;
+        self.bytes += len as u64;
+        let (direction, unit, bytes) = (Direction::In, Unit::Objects, self.bytes);
+        let progress = Progress { direction, unit, done: 0, total: None, bytes, total_bytes: None };
+        self.listener.borrow_mut().progress(&progress);
+        Ok(len)
+    }
 }
 
 /// A remote's receive-pack.
@@ -190,8 +213,7 @@ impl<'t> Pushing<'t> {
         &self.said.refs
     }
 
-    /// Sends what the remote lacks and asks it to move its refs, each from where it must be. To be called once. `heard` is
-    /// told what the remote says meanwhile, `progress` after how many objects of how many.
+    /// Sends what the remote lacks and asks it to move its refs, each from where it must be. To be called once.
     ///
     /// # Errors
     /// When nothing was asked for; a ref that the remote refuses to move is in the report.
@@ -200,8 +222,7 @@ impl<'t> Pushing<'t> {
         db: &Database,
         edits: &[PushEdit],
         options: PushOptions,
-        heard: &mut dyn FnMut(&str),
-        progress: &mut dyn FnMut(u64, u64),
+        listener: &mut dyn Listener,
     ) -> Result<PushReport> {
         let can = &self.said.capabilities;
         let needs = |name: &str, is_needed: bool| match is_needed && !can.has(name) {
@@ -240,7 +261,11 @@ impl<'t> Pushing<'t> {
         let mut body = |out: &mut dyn io::Write| -> io::Result<()> {
             write_commands(out, &commands, &words)?;
             let Some(pack) = &pack else { return Ok(()) };
-            match pack.write(out, &mut |done| progress(done, objects)) {
+            let mut progress = |done| {
+                let (direction, unit, total) = (Direction::Out, Unit::Objects, Some(objects));
+                listener.progress(&Progress { direction, unit, done, total, bytes: 0, total_bytes: None });
+            };
+            match pack.write(out, &mut progress) {
                 Ok(size) => {
                     bytes = size;
                     Ok(())
@@ -260,7 +285,8 @@ impl<'t> Pushing<'t> {
         let mut answer = called?;
         let mut packets = Packets::new(&mut *answer);
         let report = if has_bands {
-            let mut bands = Demultiplexer::new(&mut packets, heard);
+            let mut heard = |text: &str| listener.said(text);
+            let mut bands = Demultiplexer::new(&mut packets, &mut heard);
             let report = read_report(&mut Packets::new(&mut bands));
             match bands.take_failure() {
                 Some(failure) => return Err(failure),

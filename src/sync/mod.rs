@@ -5,11 +5,14 @@
 
 mod error;
 mod exchange;
+mod fetch;
+mod here;
 mod intake;
 mod location;
 mod negotiate;
 mod pktline;
 mod protocol;
+mod push;
 mod select;
 mod serve;
 #[cfg(test)]
@@ -18,7 +21,10 @@ mod transport;
 
 pub use error::Error;
 pub use exchange::{FetchOptions, Fetching, PushEdit, PushOptions, PushReport, Pushing};
+pub use fetch::{FetchLimits, FetchRequest, Fetched, Source};
+pub use here::{Direction, Here, Listener, Progress, Traffic, Unit};
 pub use location::{Location, SshOptions};
 pub use protocol::{RemoteRef, Service};
+pub use push::{NotMoved, PushRequest, Pushed, push};
 pub use serve::{ServeLimits, Server};
 pub use transport::{Transport, by_command, to_database};

@@ -42,7 +42,7 @@ fn push(db: &Database, transport: &mut dyn Transport) -> u64 {
     let old = pushing.refs().iter().find(|(name, _)| *name == main_ref()).map(|(_, id)| *id);
     let edit = PushEdit { name: main_ref(), old, new: Some(head(db).0) };
     let options = PushOptions { is_atomic: true };
-    let report = pushing.push(db, &[edit], options, &mut |_| (), &mut |_, _| ()).unwrap();
+    let report = pushing.push(db, &[edit], options, &mut ()).unwrap();
     assert_eq!(report.refused, [None]);
     report.objects
 }
@@ -55,7 +55,7 @@ fn fetch(db: &Database, transport: &mut dyn Transport) -> u32 {
     let id = found.id.unwrap();
     let haves: Vec<CommitId> = db.refs().list("refs/heads/").unwrap().into_iter().map(|(_, id)| CommitId(id)).collect();
     let options = FetchOptions { wants: &[id], haves: &haves, with_tags: true, max_pack: 1 << 30 };
-    let received = fetching.fetch(db, db.store(), &options, &mut |_| ()).unwrap();
+    let received = fetching.fetch(db, db.store(), &options, &mut ()).unwrap();
     let count = received.count();
     received.keep().unwrap();
     let who = Ident::new("Ann", "ann@farm", 1).unwrap();
@@ -93,10 +93,7 @@ fn with_gits_own_services() {
     let db = open(&here);
     let mut transport = git(&here, "git");
     let edit = PushEdit { name: main_ref(), old: None, new: Some(head(&db).0) };
-    let report = Pushing::open(&mut transport)
-        .unwrap()
-        .push(&db, &[edit], PushOptions::default(), &mut |_| (), &mut |_, _| ())
-        .unwrap();
+    let report = Pushing::open(&mut transport).unwrap().push(&db, &[edit], PushOptions::default(), &mut ()).unwrap();
     assert!(report.refused[0].is_some(), "{report:?}");
 }
 

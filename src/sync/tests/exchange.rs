@@ -3,26 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::database::tests::{make, put_commit, reopen, sample, steps};
-use crate::object::{BlobId, Kind, Objects, Tag, TagId};
+use crate::database::tests::{make, reopen, sample, steps};
+use crate::object::{Tag, TagId};
 use crate::store::GcOptions;
-use crate::tree::{Edit, Edits, Tree};
-
-/// A commit with some documents more than another, in a folder of many.
-fn with(db: &Database, on: Option<CommitId>, documents: std::ops::Range<u32>, text: &str, time: i64) -> CommitId {
-    let tree = db.tree_of(on).unwrap().id();
-    let edits: Edits = documents
-        .map(|n| {
-            let content = format!("{{\"number\":{n},\"text\":\"{text}\"}}");
-            let blob = BlobId(db.store().put(Kind::Blob, content.as_bytes()).unwrap());
-            (format!("many/{n}").parse().unwrap(), Edit::Put(blob.into()))
-        })
-        .collect();
-    let tree = Tree::new(db.store(), tree).edit(&edits).unwrap().id();
-    let commit = put_commit(db, tree, on.into_iter().collect(), time, text);
-    db.store().flush(&[]).unwrap();
-    commit
-}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
@@ -158,8 +141,7 @@ fn refs_move_as_they_may() {
     let edits = [edit("b", Some(one), Some(two)), edit("main", Some(one), Some(two))];
     let mut transport = to(&other);
     let options = PushOptions { is_atomic: true };
-    let report =
-        Pushing::open(&mut transport).unwrap().push(&db, &edits, options, &mut |_| (), &mut |_, _| ()).unwrap();
+    let report = Pushing::open(&mut transport).unwrap().push(&db, &edits, options, &mut ()).unwrap();
     assert!(report.refused.iter().all(Option::is_some), "{report:?}");
     assert_eq!(other.refs().get(&branch("b")).unwrap(), Some(one.0));
     let mixed = said(&edits);

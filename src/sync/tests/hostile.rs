@@ -120,11 +120,11 @@ fn a_server_that_lies() {
     let other = empty();
     let mut transport = recorded(&db);
     let options = FetchOptions { wants: &[two.0], haves: &[], with_tags: false, max_pack: 1 << 20 };
-    Fetching::open(&mut transport).unwrap().fetch(&other, other.store(), &options, &mut |_| ()).unwrap();
+    Fetching::open(&mut transport).unwrap().fetch(&other, other.store(), &options, &mut ()).unwrap();
     let [first, answer] = &transport.said[..] else { panic!("two answers") };
     let run = |first: &[u8], answer: &[u8]| {
         let mut canned = Canned { first: first.to_vec(), answer: answer.to_vec() };
-        Fetching::open(&mut canned)?.fetch(&other, other.store(), &options, &mut |_| ()).map(drop)
+        Fetching::open(&mut canned)?.fetch(&other, other.store(), &options, &mut ()).map(drop)
     };
     run(first, answer).unwrap();
     for first in bent(first) {
@@ -139,7 +139,7 @@ fn a_server_that_lies() {
     // A pack that is too large.
     let small = FetchOptions { max_pack: 40, ..options };
     let mut canned = Canned { first: first.clone(), answer: answer.clone() };
-    let error = Fetching::open(&mut canned).unwrap().fetch(&other, other.store(), &small, &mut |_| ()).unwrap_err();
+    let error = Fetching::open(&mut canned).unwrap().fetch(&other, other.store(), &small, &mut ()).unwrap_err();
     assert_eq!(error.to_string(), "the size of the pack is more than the limit of 40");
     // Bytes behind it.
     let more = [&answer[..answer.len() - 4], b"0006\x01x0000"].concat();
@@ -165,12 +165,7 @@ fn a_client_that_bends_its_requests() {
     let other = empty();
     let mut transport = recorded(&db);
     let options = FetchOptions { wants: &[two.0], haves: &[], with_tags: true, max_pack: 1 << 20 };
-    Fetching::open(&mut transport)
-        .unwrap()
-        .fetch(&other, other.store(), &options, &mut |_| ())
-        .unwrap()
-        .keep()
-        .unwrap();
+    Fetching::open(&mut transport).unwrap().fetch(&other, other.store(), &options, &mut ()).unwrap().keep().unwrap();
     for request in bent(&transport.asked) {
         let _ = answer(&disk.fork(), Service::UploadPack, &request);
     }

@@ -1,6 +1,7 @@
 //! Databases that exchange what they have, over pipes to threads: any history, and hostile peers.
 
 mod exchange;
+mod facade;
 mod hostile;
 mod negotiate;
 
@@ -8,10 +9,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::database::Database;
-use crate::database::tests::{database, ident};
-use crate::object::{CommitId, Id};
+use crate::database::tests::{database, ident, put_commit};
+use crate::object::{BlobId, CommitId, Id, Kind, Objects};
 use crate::refs::{Expect, RefName};
 use crate::script::InProcess;
+use crate::tree::{Edit, Edits, Tree};
 
 fn runner() -> std::io::Result<InProcess> {
     InProcess::new().map_err(|failure| std::io::Error::other(failure.to_string()))
@@ -39,14 +41,14 @@ fn fetch(from: &Arc<Database>, into: &Database, wants: &[CommitId], haves: &[Com
     let wants: Vec<Id> = wants.iter().map(|id| id.0).collect();
     let options = FetchOptions { wants: &wants, haves, with_tags: true, max_pack: 1 << 30 };
     let mut transport = to(from);
-    let received = Fetching::open(&mut transport)?.fetch(into, into.store(), &options, &mut |_| ())?;
+    let received = Fetching::open(&mut transport)?.fetch(into, into.store(), &options, &mut ())?;
     let count = received.count();
     received.keep()?;
     Ok(count)
 }
 
 fn push(from: &Database, to: &mut dyn Transport, edits: &[PushEdit]) -> Result<PushReport, Error> {
-    Pushing::open(to)?.push(from, edits, PushOptions::default(), &mut |_| (), &mut |_, _| ())
+    Pushing::open(to)?.push(from, edits, PushOptions::default(), &mut ())
 }
 
 fn edit(name: &str, old: Option<CommitId>, new: Option<CommitId>) -> PushEdit {
@@ -57,4 +59,20 @@ fn edit(name: &str, old: Option<CommitId>, new: Option<CommitId>) -> PushEdit {
 fn assert_whole(db: &Database, heads: &[CommitId]) {
     let commits = db.commits_since(heads, &[]).unwrap();
     db.store().check_connected(&commits, &[]).unwrap();
+}
+
+/// A commit with some documents more than another, in a folder of many.
+fn with(db: &Database, on: Option<CommitId>, documents: std::ops::Range<u32>, text: &str, time: i64) -> CommitId {
+    let tree = db.tree_of(on).unwrap().id();
+    let edits: Edits = documents
+        .map(|n| {
+            let content = format!("{{\"number\":{n},\"text\":\"{text}\"}}");
+            let blob = BlobId(db.store().put(Kind::Blob, content.as_bytes()).unwrap());
+            (format!("many/{n}").parse().unwrap(), Edit::Put(blob.into()))
+        })
+        .collect();
+    let tree = Tree::new(db.store(), tree).edit(&edits).unwrap().id();
+    let commit = put_commit(db, tree, on.into_iter().collect(), time, text);
+    db.store().flush(&[]).unwrap();
+    commit
 }

@@ -1,11 +1,13 @@
 //! What leads to a remote's services. Over pipes one process, or one thread of this one, answers all requests.
 
 mod command;
+mod metered;
 mod path;
 
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 
 pub use command::by_command;
+pub(super) use metered::Metered;
 pub use path::to_database;
 
 use super::error::{Error, Result};
@@ -28,6 +30,20 @@ pub trait Transport {
         service: Service,
         body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Box<dyn Read + '_>>;
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn advertisement(&mut self, service: Service) -> Result<Box<dyn Read + '_>> {
+        (**self).advertisement(service)
+    }
+
+    fn call(
+        &mut self,
+        service: Service,
+        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Box<dyn Read + '_>> {
+        (**self).call(service, body)
+    }
 }
 
 /// What runs a service at the other end of pipes.
