@@ -30,6 +30,8 @@ pub struct Changeset {
     signers: Option<BlobId>,
     /// A root tree to start from in place of the commit's.
     whole: Option<crate::object::TreeId>,
+    /// Whether a document in conflict is stored, as one that is restored can be.
+    has_conflicts: bool,
 }
 
 impl Changeset {
@@ -49,6 +51,7 @@ impl Changeset {
         if signers::is_list(&key) {
             self.signers = Some(document.blob);
         }
+        self.has_conflicts |= document.conflict.is_some();
         self.edits.push(&key, Edit::Put(document));
     }
 
@@ -73,6 +76,11 @@ impl Changeset {
     /// The list of those who may sign that is stored, if that is one of the changes.
     pub(super) fn signers(&self) -> Option<BlobId> {
         self.signers
+    }
+
+    /// Whether there may be documents in conflict among what it stores.
+    pub(super) fn may_have_conflicts(&self) -> bool {
+        self.has_conflicts || self.whole.is_some()
     }
 
     /// How many changes there are.

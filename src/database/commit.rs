@@ -125,7 +125,13 @@ impl Database {
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(100));
                 }
-                published => return published.map(|()| series),
+                published => {
+                    published?;
+                    if old.is_none() && !changes.iter().any(|(changes, _)| changes.may_have_conflicts()) {
+                        self.note_no_conflicts(self.store.commit(new)?.tree);
+                    }
+                    return Ok(series);
+                }
             }
         }
     }

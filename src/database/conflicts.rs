@@ -1,7 +1,7 @@
 //! The documents in conflict: found without walking all that there are.
 //!
 //! The file `isodb/conflicts` notes which documents of one root tree are in conflict, the head's when somebody last
-//! asked. For another tree only what differs from that one is walked. The note can be deleted at any time, and nothing
+//! asked, at first that of the first commit. For another tree only what differs from that one is walked. The note can be deleted at any time, and nothing
 //! rests on it: one that is damaged, is of another version, names a tree that is gone, or a document that is in no
 //! conflict, is passed over, and all documents are walked.
 
@@ -55,9 +55,13 @@ impl Database {
         Ok(found)
     }
 
-    /// Whether a note helps to find the documents in conflict.
-    pub(super) fn has_conflict_note(&self) -> bool {
-        self.conflict_note().is_some()
+    /// Leaves a note of a tree that has no document in conflict, where there is no note yet: who makes the first commit
+    /// knows that, and spares others the walk through all that it brings.
+    pub(super) fn note_no_conflicts(&self, tree: TreeId) {
+        if self.conflict_note().is_none() {
+            // Without it the documents are walked once.
+            let _ = self.write_conflict_note(&Note { tree, keys: Vec::new() });
+        }
     }
 
     /// Whether a root tree is that of the current head.

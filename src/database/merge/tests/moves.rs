@@ -1,6 +1,16 @@
 //! Refs that go to merges: safely, and only from where they are.
 
+use std::path::Path;
+
 use super::*;
+use crate::disk::Disk;
+
+const NOTE: &str = "/farm.isodb/isodb/conflicts";
+
+fn info() -> CommitInfo {
+    let (author, committer) = [0, 1].map(|_| Person::new("o", "o@farm").unwrap()).into();
+    CommitInfo { author, author_time: 3, committer, committer_time: 3, message: "o".to_owned(), signer: None }
+}
 
 fn put(key: &str, content: &str) -> [(String, Option<String>); 1] {
     [(key.to_owned(), Some(content.to_owned()))]
@@ -74,4 +84,48 @@ fn a_commit_that_cannot_be_a_merge_is_refused() {
         let refused = db.merge_of(&[id, y], &mut NoScripts).unwrap_err().to_string();
         assert_eq!(refused, format!("commit {id} says that it is a merge commit, but {reason}"));
     }
+}
+
+#[test]
+fn conflicts_count_that_no_merge_commit_of_the_history_made() {
+    let (disk, db) = database();
+    let start = author(&db, "o", &[], &put("k", "1"), 1);
+    let [x, y] = ["x", "y"].map(|name| author(&db, name, &[start], &put("k", name), 2));
+    let in_conflict = db.tree_of(Some(merged(&db, &[x, y]).head)).unwrap().get(&key("k")).unwrap().unwrap();
+    assert!(in_conflict.conflict.is_some());
+    // As `restore` does it: from another branch into a history without merges.
+    let mut changes = Changeset::new();
+    changes.put(key("k"), in_conflict);
+    db.set_ref(&RefName::head(), Some(start.0), Expect::Absent, &ident(1), "test").unwrap();
+    db.commit(&RefName::head(), Expect::Any, &changes, &info()).unwrap();
+    let other = author(&db, "z", &[start], &put("b", "1"), 4);
+    for with_note in [false, true] {
+        let _ = disk.remove(Path::new(NOTE));
+        if with_note {
+            assert_eq!(db.conflicts(db.tree_of(db.head().unwrap().1).unwrap().id(), None).unwrap().len(), 1);
+        }
+        let told = merge(&db, Expect::Any, &[other], true).unwrap();
+        assert_eq!((told.conflicts, told.new_conflicts), (1, 0), "with a note: {with_note}");
+    }
+}
+
+#[test]
+fn the_first_commit_notes_that_nothing_is_in_conflict_if_nothing_is() {
+    let (disk, db) = database();
+    let note = || disk.read(Path::new(NOTE)).ok();
+    let [x, y] = ["x", "y"].map(|name| author(&db, name, &[], &put("k", name), 2));
+    let document = |commit| db.tree_of(Some(commit)).unwrap().get(&key("k")).unwrap().unwrap();
+    let mut changes = Changeset::new();
+    changes.put(key("k"), document(merged(&db, &[x, y]).head));
+    db.commit(&RefName::from_user("one").unwrap(), Expect::Any, &changes, &info()).unwrap();
+    assert_eq!(note(), None);
+    let whole = Changeset::whole_tree(db.tree_of(Some(merged(&db, &[x, y]).head)).unwrap().id());
+    db.commit(&RefName::from_user("two").unwrap(), Expect::Any, &whole, &info()).unwrap();
+    assert_eq!(note(), None);
+    let mut sound = Changeset::new();
+    sound.put(key("k"), document(x));
+    let made = db.commit(&RefName::from_user("three").unwrap(), Expect::Any, &sound, &info()).unwrap();
+    let tree = db.tree_of(made.head).unwrap().id();
+    let text = String::from_utf8(note().unwrap()).unwrap();
+    assert!(text.starts_with(&format!("isodb conflicts 1\n{tree}\n")) && !text.contains('\0'), "{text}");
 }
