@@ -75,7 +75,9 @@ fn rotation_and_theft() {
     let sandbox = farm();
     sandbox.isodb(["config", "trust.require", "signed"]).ok();
     sandbox.isodb(["verify", "-q"]).ok();
-    by(&sandbox, "ann", &["put", "a"], "1").ok();
+    let unsigned = sandbox.isodb_with_input(["put", "x", "--on", "main"], "1").ok();
+    assert!(unsigned.stderr().starts_with("warning: this is not signed"), "{}", unsigned.stderr());
+    assert_eq!(by(&sandbox, "ann", &["put", "a"], "1").ok().stderr(), "");
     by(&sandbox, "ann", &["trust", "add", "bo@farm", "bo.key.pub"], "").ok();
     let before = by(&sandbox, "ann", &["put", "a"], "2").ok().line();
     by(&sandbox, "bo", &["trust", "remove", "ann@farm"], "").ok();
@@ -90,7 +92,10 @@ fn rotation_and_theft() {
     // Beside the removal Ann's key is good, until it is revoked.
     let beside = built(&sandbox, "ann", &before, 1_700_000_000);
     assert_eq!(word(&sandbox, &beside), "signed");
-    by(&sandbox, "bo", &["trust", "remove", "--revoke", "ann.key.pub"], "").ok();
+    let warned = by(&sandbox, "bo", &["trust", "remove", "--revoke", "bo.key.pub", "--force", "--on", "main"], "").ok();
+    assert!(warned.stderr().contains("a key cannot revoke itself"), "{}", warned.stderr());
+    let warned = by(&sandbox, "bo", &["trust", "remove", "--revoke", "ann.key.pub"], "").ok();
+    assert_eq!(warned.stderr(), "");
     assert_eq!(word(&sandbox, &beside), "revoked");
     assert_eq!(word(&sandbox, &built(&sandbox, "ann", "main", 1_700_000_200)), "revoked");
     sandbox.isodb(["verify", "main"]).ok();

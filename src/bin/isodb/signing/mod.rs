@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use isodb::{Agent, Database, PrivateKey, PublicKey, Signer};
+use isodb::{Agent, Database, PrivateKey, PublicKey, Require, Signer};
 
 use crate::args::SignArgs;
 use crate::context::{Context, raw_variable};
@@ -36,7 +36,12 @@ impl Context {
         }
         let is_wanted = args.sign || !args.no_sign && self.flag(db, setting)?.unwrap_or(false);
         let signer = match is_wanted {
-            false => None,
+            false => {
+                if !self.is_quiet() && db.require()? == Require::Signed {
+                    say("warning: this is not signed: others with trust.require = signed, as here, do not take it");
+                }
+                None
+            }
             true => {
                 let key = self.setting(db, "user.signingKey")?.filter(|key| !key.trim().is_empty());
                 let none = || Failure::usage("there is no key to sign with").hint(NO_KEY);

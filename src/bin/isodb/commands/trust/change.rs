@@ -125,10 +125,18 @@ pub(super) fn remove(context: &Context, args: RemoveArgs) -> Result<()> {
         who => format!("{what} {} and {} more", quoted(&who[0]), who.len() - 1),
     };
     let edit = DocumentEdit { write: &args.write, key: signers_key(), message };
-    edit.run(context, |_, _, found, _| {
+    edit.run(context, |db, _, found, _| {
         let mut list = list(found)?;
         for who in &args.who {
             remove_one(context, &mut list, who, args.revoke)?;
+        }
+        if args.revoke
+            && !context.is_quiet()
+            && let Some(signer) = context.signer(db, args.write.commit.sign, "commit.sign")?
+            && list.is_revoked(signer.public_key())
+        {
+            say("warning: a key cannot revoke itself: who has stolen it could do so as well");
+            say("hint: sign the revocation with another key");
         }
         if !args.force && !can_anybody_sign(&list) {
             return Err(Failure::usage("nobody would be left who may sign")
