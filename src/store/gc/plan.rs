@@ -91,6 +91,8 @@ impl Plan {
         // By number: how deep an object will be, plus one; 0 for what is not in the pack, or comes later.
         let mut depths = vec![0u8; stock.len()];
         held.into_iter().flat_map(Bits::iter).for_each(|number| depths[number as usize] = 1);
+        // What is held and comes all the same must not be a base before it comes: it could be based on what is based on it.
+        order.lists().into_iter().flat_map(|(_, list)| list).for_each(|number| depths[*number as usize] = 0);
         let mut ends: [Vec<usize>; 4] = Default::default();
         let mut looked_at = 0;
         for ((kind, numbers), ends) in order.lists().into_iter().zip(&mut ends) {

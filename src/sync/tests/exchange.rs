@@ -77,6 +77,21 @@ fn little_is_sent_for_little() {
 }
 
 #[test]
+fn what_somebody_has_and_gets_again() {
+    let db = empty();
+    // Another version of each document, and then the first again: each of the two could be sent as the difference to the
+    // other.
+    let first = with(&db, None, 0..200, "a long text that is the same for a while, and then one", 1);
+    let second = with(&db, Some(first), 0..200, "a long text that is the same for a while, and then two", 2);
+    let again = with(&db, Some(second), 0..200, "a long text that is the same for a while, and then one", 3);
+    set(&db, "main", again);
+    let other = empty();
+    fetch(&db, &other, &[first], &[]).unwrap();
+    fetch(&db, &other, &[again], &[first]).unwrap();
+    assert_whole(&other, &[again]);
+}
+
+#[test]
 fn refs_as_they_are() {
     let (_, db) = database();
     let db = Arc::new(db);
