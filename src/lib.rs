@@ -89,8 +89,8 @@ pub use refs::{
     Error as RefError, Expect, LogEntry, NameError, Prepared, RefEdit, RefName, RefValue, Reflog, Refs, WriteLock,
 };
 pub use script::{
-    Dialect, Failure as ScriptFailure, InProcess, Job, Loaded, Print, Remote, Runner, Script, Side, Verdict,
-    serve_scripts,
+    Dialect, Failure as ScriptFailure, InProcess, Job, Loaded, Print, Remote as RemoteRunner, Runner, Script, Side,
+    Verdict, serve_scripts,
 };
 pub use sign::{
     Agent, AgentKey, AllowedSigner, AllowedSigners, Certificate, HEADER as SIGNATURE_HEADER, Judgement,
@@ -102,9 +102,10 @@ pub use store::{
     STREAM_FROM, Store, Usage, Wanted, changed_entries, hash_stream,
 };
 pub use sync::{
-    Direction, Error as SyncError, FetchLimits, FetchOptions, FetchRequest, Fetched, Fetching, Here, Listener,
-    Location, NotMoved, Progress, PushEdit, PushOptions, PushReport, PushRequest, Pushed, Pushing, RemoteRef,
-    ServeLimits, Server, Service, Source, SshOptions, Traffic, Transport, Unit, by_command, push, to_database,
+    Arrival, Arrived, Direction, Error as SyncError, FetchLimits, FetchOptions, FetchRequest, FetchWish, Fetched,
+    Fetching, Here, Listener, Location, Meeting, NotMoved, PeerNote, Progress, PushEdit, PushOptions, PushReport,
+    PushRequest, Pushed, Pushing, Remote, RemoteRef, ServeLimits, Server, Service, Source, SshOptions, Traffic,
+    Transport, Unit, WentBack, by_command, meet, push, to_database,
 };
 pub use tree::{
     Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Edits, Error as TreeError, Finding,

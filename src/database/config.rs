@@ -107,6 +107,12 @@ impl Config {
         self.settings.iter().rev().find(|setting| setting.name == name).map(|setting| setting.value.as_str())
     }
 
+    /// All values of a setting, in the order of the file.
+    pub fn get_all(&self, name: &str) -> Vec<&str> {
+        let Some(name) = canonical(name) else { return Vec::new() };
+        self.settings.iter().filter(|setting| setting.name == name).map(|setting| setting.value.as_str()).collect()
+    }
+
     /// A setting as a truth value.
     ///
     /// # Errors
@@ -202,6 +208,29 @@ impl Config {
             let header = header_on(&lines[setting.lines.start]).map(str::to_owned);
             lines.splice(setting.lines.clone(), header);
             found = true;
+        }
+        found.then(|| Config::parse(&lines.join("\n"))).transpose()
+    }
+
+    /// The same configuration without a section (`section` or `section.subsection`), or `None` when it has none of that
+    /// name. What stands behind its headers up to the next one goes with it, comments too.
+    ///
+    /// # Errors
+    /// [`ConfigError::Line`] never for a configuration that was read.
+    pub fn without_section(&self, name: &str) -> Result<Option<Config>, ConfigError> {
+        let name = match name.split_once('.') {
+            Some((section, subsection)) => format!("{}.{subsection}.", section.to_ascii_lowercase()),
+            None => format!("{}.", name.to_ascii_lowercase()),
+        };
+        let mut lines = self.lines.clone();
+        let mut end = lines.len();
+        let mut found = false;
+        for (section, start) in self.sections.iter().rev() {
+            if *section == name {
+                lines.drain(start..&end);
+                found = true;
+            }
+            end = *start;
         }
         found.then(|| Config::parse(&lines.join("\n"))).transpose()
     }
@@ -367,6 +396,19 @@ mod tests {
         let without = changed.without("new.sub.key").unwrap().unwrap();
         assert_eq!(without.get("new.sub.key"), None);
         assert!(config.without("no.such").unwrap().is_none());
+    }
+
+    #[test]
+    fn whole_sections_and_all_values() {
+        let config =
+            Config::parse(&format!("{SAMPLE}[remote \"b\"]\n# of b\nurl = 1\nurl = 2\n[core]\nz = 1\n")).unwrap();
+        assert_eq!(config.get_all("remote.b.URL"), ["1", "2"]);
+        assert_eq!(config.get_all("remote.c.url"), [""; 0]);
+        let without = config.without_section("Remote.b").unwrap().unwrap();
+        assert_eq!(without.text(), format!("{SAMPLE}[core]\nz = 1\n"));
+        let without = without.without_section("core").unwrap().unwrap();
+        assert_eq!(without.text(), "# top\n[remote \"Or\\\"igin\"]\n\turl = a\\\n b\n[x] y\n");
+        assert!(config.without_section("remote.B").unwrap().is_none());
     }
 
     #[test]

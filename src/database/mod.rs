@@ -19,6 +19,7 @@ mod lineage;
 mod maintain;
 mod merge;
 mod ndjson;
+mod notes;
 mod origins;
 mod proof;
 mod revision;

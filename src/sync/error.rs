@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::database::Refusal;
 use crate::{database, object, refs};
 
 /// Why an exchange failed.
@@ -18,6 +19,53 @@ pub enum Error {
         text: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A text cannot be the name of a remote.
+    #[error("{name:?} cannot be the name of a remote: {reason}")]
+    RemoteName {
+        /// The text.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There is a remote of this name, or of one that is too much like it.
+    #[error("there is a remote {name:?} already")]
+    RemoteExists {
+        /// Its name.
+        name: String,
+    },
+    /// There is no such remote.
+    #[error("{}", match name {
+        Some(name) => format!("there is no remote {name:?}"),
+        None => "it is not clear which remote is meant".to_owned(),
+    })]
+    NoRemote {
+        /// Its name; `None` where none was named.
+        name: Option<String>,
+    },
+    /// A remote is told to keep refs in a way that is not known.
+    #[error("{text:?} does not tell which refs of a remote are kept: {reason}")]
+    Refspec {
+        /// The setting's value.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The other side has not what is wished for.
+    #[error("the other side has no ref {name}")]
+    NoRef {
+        /// The ref's name.
+        name: String,
+    },
+    /// What came cannot be let in, and nothing of it was.
+    #[error("{}", match &refusals[..] {
+        [one] => format!("what came is not let in: {one}"),
+        [one, others @ ..] => format!("what came is not let in: {one}; and {} more", others.len()),
+        [] => "what came is not let in".to_owned(),
+    })]
+    NotLetIn {
+        /// What stands against it.
+        refusals: Vec<Refusal>,
     },
     /// The other side sent something that the protocol has no place for.
     #[error("the other side does not keep to the protocol: {0}")]

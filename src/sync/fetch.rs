@@ -23,6 +23,8 @@ pub struct FetchRequest<'a> {
     pub known: &'a [(RefName, Id)],
     /// Commits that are here with all that they lead to: mostly [`Database::heads`].
     pub haves: &'a [CommitId],
+    /// Whether the remote spoke the isodb stream when it was last met.
+    pub speaks_stream: bool,
     /// What is taken at most.
     pub limits: FetchLimits,
 }
@@ -50,6 +52,8 @@ pub struct Fetched<'d> {
     pub quarantine: Option<Quarantine<'d>>,
     /// What went over the connection.
     pub traffic: Traffic,
+    /// Whether the remote speaks the isodb stream.
+    pub speaks_stream: bool,
 }
 
 /// Where things are fetched from.
@@ -77,7 +81,7 @@ fn by_packs<'d>(
     let mut fetching = Fetching::open(&mut metered)?;
     let refs = fetching.refs(request.prefixes)?;
     let wants = lacking(here.db, &refs, request.haves)?;
-    let mut fetched = Fetched { refs, quarantine: None, traffic: Traffic::default() };
+    let mut fetched = Fetched { refs, quarantine: None, traffic: Traffic::default(), speaks_stream: false };
     if !wants.is_empty() {
         let quarantine = here.db.quarantine()?;
         let haves = haves(here.db, request)?;

@@ -120,19 +120,25 @@ pub(super) fn judge(quarantine: &Quarantine<'_>, moves: &[Move], runner: &mut dy
         };
         verdict.refused.push((refusal.name, reason));
     }
-    // What is no commit was not looked into.
-    for RefMove { name, new, .. } in &moves {
+    for (name, reason) in unconnected(view, &moves)? {
+        verdict.is_bad = true;
+        verdict.refused.push((name, reason));
+    }
+    Ok(verdict)
+}
+
+/// Looks into what is no commit, which [`Quarantine::check`] does not: the refs of which something is missing.
+pub(super) fn unconnected(view: &Database, moves: &[RefMove]) -> Result<Vec<(RefName, String)>> {
+    let mut found = Vec::new();
+    for RefMove { name, new, .. } in moves {
         let Some(peeled) = peel(view, *new)?.filter(|peeled| peeled.kind != Kind::Commit) else { continue };
         match view.store().check_connected(&[], &[peeled.id]) {
             Ok(()) => {}
             Err(error @ object::Error::Io { .. }) => return Err(error.into()),
-            Err(error) => {
-                verdict.is_bad = true;
-                verdict.refused.push((name.clone(), error.to_string()));
-            }
+            Err(error) => found.push((name.clone(), error.to_string())),
         }
     }
-    Ok(verdict)
+    Ok(found)
 }
 
 /// Moves refs, all or none of them; answers for each why it was not moved.

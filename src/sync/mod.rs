@@ -9,10 +9,13 @@ mod fetch;
 mod here;
 mod intake;
 mod location;
+mod meet;
 mod negotiate;
+mod peers;
 mod pktline;
 mod protocol;
 mod push;
+mod remote;
 mod select;
 mod serve;
 #[cfg(test)]
@@ -24,7 +27,10 @@ pub use exchange::{FetchOptions, Fetching, PushEdit, PushOptions, PushReport, Pu
 pub use fetch::{FetchLimits, FetchRequest, Fetched, Source};
 pub use here::{Direction, Here, Listener, Progress, Traffic, Unit};
 pub use location::{Location, SshOptions};
+pub use meet::{Arrival, Arrived, FetchWish, Meeting, meet};
+pub use peers::{PeerNote, WentBack};
 pub use protocol::{RemoteRef, Service};
 pub use push::{NotMoved, PushRequest, Pushed, push};
+pub use remote::Remote;
 pub use serve::{ServeLimits, Server};
 pub use transport::{Transport, by_command, to_database};

@@ -14,6 +14,8 @@ pub struct PushRequest<'a> {
     pub edits: &'a [PushEdit],
     /// Where the remote's refs were when they were last seen, by its own names.
     pub known: &'a [(RefName, Id)],
+    /// Whether the remote spoke the isodb stream when it was last met.
+    pub speaks_stream: bool,
     /// How.
     pub options: PushOptions,
 }
@@ -37,6 +39,8 @@ pub struct Pushed {
     pub not_moved: Vec<Option<NotMoved>>,
     /// What went over the connection.
     pub traffic: Traffic,
+    /// Whether the remote speaks the isodb stream.
+    pub speaks_stream: bool,
 }
 
 /// Sends what is lacked there and asks for the moves.
@@ -56,12 +60,14 @@ pub fn push(here: &mut Here<'_, '_>, to: &mut dyn Transport, request: &PushReque
             *reason = Some(NotMoved::Refused("another ref of this push cannot be moved".into()));
         }
     }
-    let free: Vec<usize> = (0..not_moved.len()).filter(|place| not_moved[*place].is_none()).collect();
+    // What is there already is not asked for.
+    let is_free = |place: &usize| not_moved[*place].is_none() && request.edits[*place].old != request.edits[*place].new;
+    let free: Vec<usize> = (0..not_moved.len()).filter(is_free).collect();
     let edits: Vec<PushEdit> = free.iter().map(|place| request.edits[*place].clone()).collect();
     let report = pushing.push(here.db, &edits, request.options, here.listener)?;
     for (place, refused) in free.into_iter().zip(report.refused) {
         not_moved[place] = refused.map(NotMoved::Refused);
     }
     let traffic = Traffic { received: metered.received(), sent: metered.sent(), objects: report.objects, documents: 0 };
-    Ok(Pushed { not_moved, traffic })
+    Ok(Pushed { not_moved, traffic, speaks_stream: false })
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use isodb::{Dialect, InProcess, Job, Print, Remote, Runner, Script, Side, Verdict};
+use isodb::{Dialect, InProcess, Job, Print, RemoteRunner, Runner, Script, Side, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// One line of the table.
@@ -190,8 +190,8 @@ impl Process {
         Process(command.spawn().unwrap())
     }
 
-    fn runner(&mut self) -> Remote<ChildStdin, ChildStdout> {
-        Remote::new(self.0.stdin.take().unwrap(), self.0.stdout.take().unwrap())
+    fn runner(&mut self) -> RemoteRunner<ChildStdin, ChildStdout> {
+        RemoteRunner::new(self.0.stdin.take().unwrap(), self.0.stdout.take().unwrap())
     }
 
     /// A line of what the system says of it.

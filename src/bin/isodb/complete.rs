@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
-use isodb::{Database, Key};
+use isodb::{Database, Key, Remote};
 
 /// As many as a shell can usefully show.
 const LIMIT: usize = 500;
@@ -50,6 +50,16 @@ pub(crate) fn revisions() -> ArgValueCompleter {
                 keys.into_iter().map(|key| CompletionCandidate::new(format!("{revision}:{key}"))).collect()
             }
         }
+    })
+}
+
+/// Names of remotes.
+pub(crate) fn remotes() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let remotes = database().and_then(|db| Remote::all(db.config()).ok()).unwrap_or_default();
+        let text = current.to_str().unwrap_or_default();
+        let names = remotes.iter().map(Remote::name).filter(|name| name.starts_with(text));
+        names.take(LIMIT).map(|name| CompletionCandidate::new(name.to_owned())).collect()
     })
 }
 

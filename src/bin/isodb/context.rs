@@ -91,10 +91,23 @@ impl Context {
     }
 
     fn directory(&self) -> Result<PathBuf> {
-        let directory = self.path(Path::new("."));
-        std::path::absolute(&directory)
+        self.seen_from_the_root(Path::new("."))
+    }
+
+    /// A path as the user gave it, as it is written from the root on.
+    fn seen_from_the_root(&self, path: &Path) -> Result<PathBuf> {
+        let path = self.path(path);
+        std::path::absolute(&path)
             .map(|path| path.components().collect())
-            .map_err(|error| Failure::system(format!("{}: {error}", directory.display())).into())
+            .map_err(|error| Failure::system(format!("{}: {error}", path.display())).into())
+    }
+
+    /// The same as text.
+    pub(crate) fn absolute(&self, path: &Path) -> Result<String> {
+        let path = self.seen_from_the_root(path)?;
+        path.into_os_string()
+            .into_string()
+            .map_err(|path| Failure::usage(format!("{} is not valid UTF-8", Path::new(&path).display())).into())
     }
 
     /// Opens the database that the command is about.

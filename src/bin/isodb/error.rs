@@ -202,6 +202,16 @@ fn of_sync(context: &Context, error: &SyncError) -> (Status, Option<String>) {
         SyncError::Location { .. } => {
             (Status::Usage, Some("write a path, ssh://HOST/PATH, HOST:PATH or https://HOST/PATH".into()))
         }
+        SyncError::RemoteName { .. } | SyncError::Refspec { .. } => (Status::Usage, None),
+        SyncError::RemoteExists { name } => {
+            (Status::Usage, Some(format!("`isodb remote set-url {name} URL` makes it lead elsewhere")))
+        }
+        SyncError::NoRemote { .. } => (
+            Status::Usage,
+            Some("`isodb remote list` lists those that there are, `isodb remote add NAME URL` adds one".into()),
+        ),
+        SyncError::NoRef { .. } => (Status::No, Some("`isodb ls-remote URL` lists the refs that it has".into())),
+        SyncError::NotLetIn { .. } => (Status::Damaged, None),
         SyncError::Protocol(_) | SyncError::TooMuch { .. } => (Status::Damaged, None),
         _ => (Status::System, None),
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use isodb::{Job, Loaded, Print, Remote, Runner, Script, ScriptFailure, Verdict};
+use isodb::{Job, Loaded, Print, RemoteRunner, Runner, Script, ScriptFailure, Verdict};
 
 /// The argument that makes this program the one that runs scripts.
 pub(crate) const WORKER: &str = "script-worker";
@@ -36,7 +36,7 @@ pub(crate) struct Worker {
 }
 
 struct Running {
-    remote: Remote<ChildStdin, Watched>,
+    remote: RemoteRunner<ChildStdin, Watched>,
     watch: Arc<Watch>,
     guard: Option<JoinHandle<()>>,
 }
@@ -67,7 +67,7 @@ impl Worker {
             return Err(io::Error::other("it has no pipes"));
         };
         let watch = Arc::new(Watch::new(child));
-        let mut remote = Remote::new(requests, Watched { answers, watch: Arc::clone(&watch) });
+        let mut remote = RemoteRunner::new(requests, Watched { answers, watch: Arc::clone(&watch) });
         if let Some(print) = self.print.take() {
             remote = remote.printing(print);
         }
@@ -79,7 +79,7 @@ impl Worker {
 
     fn ask<T>(
         &mut self,
-        question: impl FnOnce(&mut Remote<ChildStdin, Watched>) -> Result<T, ScriptFailure>,
+        question: impl FnOnce(&mut RemoteRunner<ChildStdin, Watched>) -> Result<T, ScriptFailure>,
     ) -> Result<T, ScriptFailure> {
         let mut running = match self.running.take() {
             Some(running) => running,

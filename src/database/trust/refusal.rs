@@ -127,6 +127,8 @@ pub(super) fn check(
         }
     }
     check.judge(&sound, runner)?;
+    // Who passes over what a ref loses must still see all else that counts.
+    check.refusals.sort_by_key(|refusal| matches!(refusal.refused, Refused::Backwards | Refused::Sideways { .. }));
     check.refusals.truncate(MANY);
     Ok(check.refusals)
 }

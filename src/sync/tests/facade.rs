@@ -34,7 +34,7 @@ fn ask<'d>(
 }
 
 fn request<'a>(prefixes: &'a [String], known: &'a [(RefName, Id)], haves: &'a [CommitId]) -> FetchRequest<'a> {
-    FetchRequest { prefixes, known, haves, limits: FetchLimits::default() }
+    FetchRequest { prefixes, known, haves, speaks_stream: false, limits: FetchLimits::default() }
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn refs_move_from_where_they_are() {
     let go = |edits: &[PushEdit], is_atomic| {
         let mut notes = Notes::default();
         let mut here = Here { db: &db, who: &ident(3), runner: &mut runner().unwrap(), listener: &mut notes };
-        let request = PushRequest { edits, known: &[], options: PushOptions { is_atomic } };
+        let request = PushRequest { edits, known: &[], speaks_stream: false, options: PushOptions { is_atomic } };
         (super::super::push(&mut here, &mut to(&other), &request).unwrap(), notes)
     };
     let (pushed, notes) = go(&[edit("main", None, Some(one))], false);
@@ -113,6 +113,8 @@ fn refs_move_from_where_they_are() {
     assert_eq!(pushed.traffic.objects, 0);
     let (pushed, _) = go(&edits, false);
     assert_eq!(pushed.not_moved, [elsewhere(), None]);
+    let (pushed, _) = go(&[edit("b", Some(one), Some(one))], false);
+    assert_eq!((&pushed.not_moved[..], pushed.traffic.objects), (&[None][..], 0));
     let (pushed, _) = go(&[edit("main", Some(one), None)], false);
     assert!(matches!(&pushed.not_moved[0], Some(NotMoved::Refused(reason)) if reason.contains("HEAD")), "{pushed:?}");
     let (pushed, _) = go(&[edit("main", Some(one), Some(two)), edit("b", Some(one), None)], false);

@@ -3,6 +3,7 @@
 mod exchange;
 mod facade;
 mod hostile;
+mod meet;
 mod negotiate;
 
 use std::sync::Arc;

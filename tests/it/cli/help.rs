@@ -32,6 +32,7 @@ const COMMANDS: &[&str] = &[
     "trust",
     "tag",
     "prove",
+    "remote",
     "ls-remote",
     "upload-pack",
     "receive-pack",
@@ -48,8 +49,9 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// The commands that have commands of their own.
-const NESTED: [(&str, &[&str]); 3] = [
+const NESTED: [(&str, &[&str]); 4] = [
     ("ref", &["set", "get", "list", "delete", "log"]),
+    ("remote", &["add", "list", "set-url", "remove"]),
     ("rule", &["list", "add", "remove", "test"]),
     ("trust", &["keygen", "list", "add", "remove", "pin"]),
 ];
@@ -153,6 +155,7 @@ fn every_member_of_a_json_answer_is_documented() {
     let Farm { sandbox, .. } = Farm::new();
     sandbox.isodb_with_input(["put", "a/b"], "1").ok();
     sandbox.isodb_with_input(["put", "a/b"], "2").ok();
+    sandbox.isodb(["remote", "add", "barn", "x"]).ok();
     std::fs::write(sandbox.db().join("refs/heads/bad"), "junk").unwrap();
     let mut seen = Vec::new();
     for line in [
@@ -197,6 +200,7 @@ fn every_member_of_a_json_answer_is_documented() {
         "cat-object --all",
         "hash-object changes",
         "ls-tree HEAD",
+        "remote list",
         "ls-remote x",
         "rev-parse HEAD",
         "count-objects",

@@ -28,6 +28,7 @@ mod objects;
 mod output;
 mod prove;
 mod put;
+mod remote;
 mod repair;
 mod resolve;
 mod restore;

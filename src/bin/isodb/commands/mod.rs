@@ -25,6 +25,7 @@ pub(crate) mod prove;
 pub(crate) mod put;
 pub(crate) mod receive_pack;
 pub(crate) mod reference;
+pub(crate) mod remote;
 pub(crate) mod resolve;
 pub(crate) mod restore;
 pub(crate) mod rev_parse;
@@ -101,6 +102,7 @@ commands! {
     "trust" Trust(trust),
     "tag" Tag(tag),
     "prove" Prove(prove),
+    "remote" Remote(remote),
     "ls-remote" LsRemote(ls_remote),
     "upload-pack" UploadPack(upload_pack),
     "receive-pack" ReceivePack(receive_pack),

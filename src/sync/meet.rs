@@ -1,0 +1,309 @@
+//! Meeting a remote: what is fetched is checked and let in, and the refs that keep the remote's own move; what is noted of it
+//! is brought up to date. Whatever carries it, this is the one way in.
+
+use std::collections::HashSet;
+
+use super::error::{Error, Result};
+use super::fetch::{FetchLimits, FetchRequest, Fetched, Source};
+use super::here::{Here, Traffic};
+use super::intake::unconnected;
+use super::peers::{PeerNote, WentBack};
+use super::protocol::RemoteRef;
+use super::remote::Remote;
+use crate::database::{self, Database, Quarantine, RefMove, Refusal, Refused};
+use crate::object::{CommitId, Id, Kind};
+use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
+use crate::script::Runner;
+
+/// Below this a database keeps its tags.
+const TAGS: &str = "refs/tags/";
+/// So often it is tried again to move refs that others move at the same time.
+const ATTEMPTS: usize = 5;
+
+/// What is to be fetched from a remote.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FetchWish<'a> {
+    /// The refs there; none for all branches that are kept here, and all tags.
+    pub names: &'a [RefName],
+    /// Whether refs that keep what the remote does not have any more are deleted.
+    pub prunes: bool,
+    /// What is taken at most.
+    pub limits: FetchLimits,
+}
+
+/// What became of a remote's ref.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is where it was.
+    Same,
+    /// It was not known here.
+    New,
+    /// It has gone on, and lost nothing.
+    Forward,
+    /// It has gone back to an ancestor of where it was.
+    Backward,
+    /// It has moved and lost commits that somebody made.
+    Aside,
+    /// There is another tag of this name here, which was not moved.
+    Kept,
+    /// It is gone there, and here now too.
+    Gone,
+    /// It came, and there is no ref here that keeps it.
+    Loose,
+}
+
+impl Arrival {
+    /// The word for it, which stays the same in all versions.
+    pub fn word(self) -> &'static str {
+        match self {
+            Arrival::Same => "same",
+            Arrival::New => "new",
+            Arrival::Forward => "forward",
+            Arrival::Backward => "backward",
+            Arrival::Aside => "aside",
+            Arrival::Kept => "kept",
+            Arrival::Gone => "gone",
+            Arrival::Loose => "loose",
+        }
+    }
+}
+
+/// A ref of a remote that was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// Its name there.
+    pub there: RefName,
+    /// Where it is there.
+    pub id: Option<Id>,
+    /// The ref here that keeps it.
+    pub here: Option<RefName>,
+    /// Where that one was.
+    pub old: Option<Id>,
+    /// What became of it.
+    pub arrival: Arrival,
+}
+
+/// What came of meeting a remote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meeting {
+    /// The remote's refs that were asked for, by name.
+    pub refs: Vec<Arrived>,
+    /// What went over the connection.
+    pub traffic: Traffic,
+}
+
+impl Meeting {
+    /// Where a ref of the remote is.
+    pub fn at(&self, name: &RefName) -> Option<Id> {
+        self.refs.iter().find(|found| found.there == *name)?.id
+    }
+}
+
+/// Fetches from a remote, or without one from a place that has no name, and lets it in if nothing stands against it.
+///
+/// # Errors
+/// Those of the [`Source`]; [`Error::NotLetIn`] when something that came cannot be let in, and then nothing of it is;
+/// [`Error::NoRef`] when the remote has not what is wished for.
+pub fn meet(
+    here: &mut Here<'_, '_>,
+    from: &mut dyn Source,
+    remote: Option<&Remote>,
+    wish: &FetchWish<'_>,
+) -> Result<Meeting> {
+    let db = here.db;
+    let prefixes = match (wish.names, remote) {
+        ([], Some(remote)) => remote.prefixes().into_iter().chain([TAGS.to_owned()]).collect(),
+        ([], None) => vec!["HEAD".to_owned()],
+        (names, _) => names.iter().map(RefName::to_string).collect(),
+    };
+    let mut note = remote.map(|remote| PeerNote::read(db, remote)).transpose()?.flatten().unwrap_or_default();
+    let known = still_here(db, &note)?;
+    let haves = db.heads()?;
+    let request = FetchRequest {
+        prefixes: &prefixes,
+        known: &known,
+        haves: &haves,
+        speaks_stream: note.speaks_stream,
+        limits: wish.limits,
+    };
+    let mut fetched = from.fetch(here, &request)?;
+    fetched.refs.retain(|found| wish.names.is_empty() || wish.names.contains(&found.name));
+    if let Some(name) = wish.names.iter().find(|name| fetched.refs.iter().all(|found| found.name != **name)) {
+        return Err(Error::NoRef { name: name.to_string() });
+    }
+    let Fetched { refs, quarantine, traffic, speaks_stream } = fetched;
+    let mut arrived = Vec::new();
+    for found in &refs {
+        arrived.extend(arrival(db, remote, found)?);
+    }
+    if let Some(remote) = remote.filter(|_| wish.prunes) {
+        arrived.extend(gone(db, remote, &prefixes, &refs)?);
+    }
+    let is_moved = arrived.iter().any(|arrived| arrived.id != arrived.old && arrived.here.is_some());
+    let quarantine = match quarantine {
+        // Nothing of what refs are moved to may go meanwhile.
+        None if is_moved => Some(db.quarantine()?),
+        quarantine => quarantine,
+    };
+    if let Some(quarantine) = quarantine {
+        check(&quarantine, &refs, here.runner)?;
+        for found in &mut arrived {
+            found.arrival = compare(quarantine.database(), found)?;
+        }
+        let _accepted = quarantine.accept()?;
+        apply(here, &mut arrived)?;
+    }
+    if let Some(remote) = remote {
+        note.seen = here.who.seconds();
+        note.speaks_stream = speaks_stream;
+        let is_asked = |name: &RefName| prefixes.iter().any(|prefix| name.as_str().starts_with(prefix));
+        note.refs.retain(|(name, _)| !is_asked(name) || (!wish.names.is_empty() && !wish.names.contains(name)));
+        note.refs.extend(refs.iter().filter_map(|found| Some((found.name.clone(), found.id?))));
+        remember_what_went_back(db, &mut note, &arrived)?;
+        note.write(db, remote)?;
+    }
+    Ok(Meeting { refs: arrived, traffic })
+}
+
+/// The refs of a note, if refs here lead to all of them: the remote may be told then that they are known.
+fn still_here(db: &Database, note: &PeerNote) -> Result<Vec<(RefName, Id)>> {
+    let led_to: HashSet<Id> = db.refs().list("refs/")?.into_iter().map(|(_, id)| id).collect();
+    let is_here = note.refs.iter().all(|(_, id)| led_to.contains(id));
+    Ok(if is_here { note.refs.clone() } else { Vec::new() })
+}
+
+/// What a remote's ref means here, before it is known what came with it.
+fn arrival(db: &Database, remote: Option<&Remote>, found: &RemoteRef) -> Result<Option<Arrived>> {
+    // A HEAD that leads to nothing yet.
+    let Some(id) = found.id else { return Ok(None) };
+    let is_tag = found.name.as_str().starts_with(TAGS);
+    let here = match remote {
+        Some(remote) => remote.tracking(&found.name).or_else(|| is_tag.then(|| found.name.clone())),
+        None => None,
+    };
+    let old = here.as_ref().map(|here| db.refs().get(here)).transpose()?.flatten();
+    let arrival = if here.is_none() { Arrival::Loose } else { Arrival::Same };
+    Ok(Some(Arrived { there: found.name.clone(), id: Some(id), here, old, arrival }))
+}
+
+/// The refs that keep what the remote does not have any more.
+fn gone(db: &Database, remote: &Remote, prefixes: &[String], refs: &[RemoteRef]) -> Result<Vec<Arrived>> {
+    let there: HashSet<&RefName> = refs.iter().map(|found| &found.name).collect();
+    let mut gone = Vec::new();
+    for (here, id) in db.refs().list("refs/remotes/")? {
+        let Some(name) = remote.tracked(&here).filter(|name| !there.contains(name)) else { continue };
+        let is_symbolic = matches!(db.refs().read(&here)?, Some(RefValue::Symbolic(_)));
+        if !is_symbolic && prefixes.iter().any(|prefix| name.as_str().starts_with(prefix)) {
+            gone.push(Arrived { there: name, id: None, here: Some(here), old: Some(id), arrival: Arrival::Gone });
+        }
+    }
+    Ok(gone)
+}
+
+/// Makes sure that all of it may come in.
+pub(super) fn check(quarantine: &Quarantine<'_>, refs: &[RemoteRef], runner: &mut dyn Runner) -> Result<()> {
+    let mut seen = HashSet::new();
+    // What a ref loses is the remote's matter.
+    let one = |found: &RemoteRef| Some(RefMove { name: found.name.clone(), old: None, new: found.id? });
+    let moves: Vec<RefMove> = refs.iter().filter_map(one).filter(|found| seen.insert(found.new)).collect();
+    let mut refusals = quarantine.check(&moves, runner)?;
+    for (name, reason) in unconnected(quarantine.database(), &moves)? {
+        refusals.push(Refusal { name, refused: Refused::Damaged { reason } });
+    }
+    if refusals.is_empty() { Ok(()) } else { Err(Error::NotLetIn { refusals }) }
+}
+
+/// What becomes of the ref that keeps another.
+fn compare(view: &Database, found: &Arrived) -> Result<Arrival> {
+    let (Some(here), Some(id)) = (&found.here, found.id) else { return Ok(found.arrival) };
+    let Some(old) = found.old else { return Ok(Arrival::New) };
+    if old == id {
+        return Ok(Arrival::Same);
+    }
+    if here.as_str().starts_with(TAGS) {
+        return Ok(Arrival::Kept);
+    }
+    loses(view, old, id)
+}
+
+/// Whether a ref goes forward from one object to another.
+fn loses(view: &Database, old: Id, new: Id) -> Result<Arrival> {
+    let is_commit = |id| Ok::<_, Error>(view.store().header(id)?.is_some_and(|(kind, _)| kind == Kind::Commit));
+    // Who had it before knows nothing that could be lost.
+    if !is_commit(old)? || !is_commit(new)? {
+        return Ok(Arrival::Forward);
+    }
+    let (old, new) = (CommitId(old), CommitId(new));
+    Ok(if view.is_safe_move(old, new)? {
+        Arrival::Forward
+    } else if view.is_ancestor(new, old)? {
+        Arrival::Backward
+    } else {
+        Arrival::Aside
+    })
+}
+
+/// Moves the refs here that keep the remote's, each from where it was seen to be.
+fn apply(here: &Here<'_, '_>, arrived: &mut [Arrived]) -> Result<()> {
+    let db = here.db;
+    // Names of what is gone may be in the way of names of what is new.
+    for is_gone in [true, false] {
+        for attempt in 1.. {
+            let edit = |found: &Arrived| {
+                let name = found.here.clone()?;
+                let is_moved = found.id != found.old && found.arrival != Arrival::Kept;
+                let expect = found.old.map_or(Expect::Absent, Expect::At);
+                let message = format!("fetch: {}", found.arrival.word());
+                (is_moved && found.id.is_none() == is_gone).then_some(RefEdit {
+                    name,
+                    expect,
+                    new: found.id.map(RefValue::Id),
+                    message,
+                })
+            };
+            let edits: Vec<RefEdit> = arrived.iter().filter_map(edit).collect();
+            if edits.is_empty() {
+                break;
+            }
+            match db.move_refs(edits, here.who) {
+                Ok(()) => break,
+                // Another process met the remote too: whoever saw more of it is right.
+                Err(database::Error::Ref(refs::Error::Mismatch { .. })) if attempt < ATTEMPTS => {
+                    for found in arrived.iter_mut() {
+                        let Some(name) = &found.here else { continue };
+                        found.old = db.refs().get(name)?;
+                        found.arrival = compare(db, found)?;
+                        if matches!(found.arrival, Arrival::Backward | Arrival::Aside) {
+                            (found.old, found.arrival) = (found.id, Arrival::Same);
+                        }
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Notes the heads that went back, and forgets those that have again what they had lost.
+fn remember_what_went_back(db: &Database, note: &mut PeerNote, arrived: &[Arrived]) -> Result<()> {
+    let mut left = Vec::new();
+    for went in note.went_back.drain(..) {
+        let now = note.refs.iter().find(|(name, _)| *name == went.name).map(|(_, id)| *id);
+        let is_back = match now {
+            Some(now) if db.store().contains(went.was)? => loses(db, went.was, now)? == Arrival::Forward,
+            // What was deleted there was meant to be.
+            _ => true,
+        };
+        if !is_back {
+            left.push(went);
+        }
+    }
+    for found in arrived.iter().filter(|found| matches!(found.arrival, Arrival::Backward | Arrival::Aside)) {
+        let Some(was) = found.old else { continue };
+        left.retain(|went| went.name != found.there || went.was != was);
+        left.push(WentBack { name: found.there.clone(), was, seen: note.seen });
+    }
+    note.went_back = left;
+    Ok(())
+}
