@@ -15,6 +15,7 @@
 //! | `sign` | SSH signatures: keys, and who may sign |
 //! | `database` | commits, history, revisions: the one room that moves refs |
 //! | `sync` | exchange with other databases |
+//! | `server` | a server of HTTP for such exchange |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -57,6 +58,7 @@ mod merge;
 mod object;
 mod refs;
 mod script;
+mod server;
 mod sign;
 mod store;
 mod sync;
@@ -92,6 +94,10 @@ pub use script::{
     Dialect, Failure as ScriptFailure, InProcess, Job, Loaded, Print, Remote as RemoteRunner, Runner, Script, Side,
     Verdict, serve_scripts,
 };
+pub use server::{
+    Admission, Answered, Error as ServeError, HttpLimits, HttpServer, ServeOptions, Site, Stopper, Surroundings,
+    TlsIdentity,
+};
 pub use sign::{
     Agent, AgentKey, AllowedSigner, AllowedSigners, Certificate, HEADER as SIGNATURE_HEADER, Judgement,
     NAMESPACE as SIGNATURE_NAMESPACE, PrivateKey, PublicKey, SignError, Signature, Signed, Signer,
@@ -102,10 +108,10 @@ pub use store::{
     STREAM_FROM, Store, Usage, Wanted, changed_entries, hash_stream,
 };
 pub use sync::{
-    Arrival, Arrived, Direction, Error as SyncError, FetchLimits, FetchOptions, FetchRequest, FetchWish, Fetched,
-    Fetching, Here, Listener, Location, Meeting, NotMoved, PeerNote, Progress, PushEdit, PushOptions, PushReport,
-    PushRequest, Pushed, Pushing, Remote, RemoteRef, ServeLimits, Server, Service, Source, SshOptions, Traffic,
-    Transport, Unit, WentBack, by_command, meet, push, to_database,
+    Arrival, Arrived, Credentials, Direction, Error as SyncError, FetchLimits, FetchOptions, FetchRequest, FetchWish,
+    Fetched, Fetching, Here, HttpOptions, Listener, Location, Meeting, NotMoved, PeerNote, Progress, PushEdit,
+    PushOptions, PushReport, PushRequest, Pushed, Pushing, Remote, RemoteRef, ServeLimits, Server, Service, Source,
+    SshOptions, Traffic, Transport, Unit, WentBack, by_command, by_daemon, by_http, meet, push, to_database,
 };
 pub use tree::{
     Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Edits, Error as TreeError, Finding,

@@ -84,6 +84,16 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// A server of HTTP does not do what it was asked.
+    #[error("{address}: {reason}")]
+    Http {
+        /// The address, without what shows who asks.
+        address: String,
+        /// The status that it answers with.
+        status: u16,
+        /// What that means, or what the server says itself.
+        reason: String,
+    },
     /// The connection failed.
     #[error("the connection failed: {0}")]
     Connection(#[source] io::Error),

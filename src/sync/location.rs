@@ -1,4 +1,5 @@
-//! Where a database is: a path, a machine that ssh leads to, an address of HTTP. And the commands that lead there.
+//! Where a database is: a path, a machine that ssh leads to, a git daemon, an address of HTTP. And the commands that lead
+//! there.
 //!
 //! **Invariant:** no part of a location that somebody else wrote becomes an option of a program.
 
@@ -26,6 +27,15 @@ pub enum Location {
         /// The directory; one that does not start with a slash is below the user's own.
         path: String,
     },
+    /// A directory that a `git daemon` serves.
+    Git {
+        /// The machine's name.
+        host: String,
+        /// The port, where it is not the usual one.
+        port: Option<u16>,
+        /// The directory as the server knows it, from a slash on.
+        path: String,
+    },
     /// An address of HTTP, without the name of a service behind it.
     Http(String),
 }
@@ -42,10 +52,10 @@ pub struct SshOptions {
 impl FromStr for Location {
     type Err = Error;
 
-    /// Reads a path, `file://PATH`, `ssh://[USER@]HOST[:PORT]/PATH`, `[USER@]HOST:PATH`, or an address of HTTP.
+    /// Reads a path, `file://PATH`, `ssh://[USER@]HOST[:PORT]/PATH`, `[USER@]HOST:PATH`, `git://HOST[:PORT]/PATH`, or an
+    /// address of HTTP.
     fn from_str(text: &str) -> Result<Location> {
-        let wrong =
-            |reason: &str| Err(Error::Location { text: text.chars().take(300).collect(), reason: reason.to_owned() });
+        let wrong = |reason: &str| Err(Error::Location { text: without_password(text), reason: reason.to_owned() });
         if text.is_empty() || text.len() > LONGEST || text.contains(['\0', '\n', '\r']) {
             return wrong("it is empty, too long, or has a line break or a NUL");
         }
@@ -56,11 +66,15 @@ impl FromStr for Location {
                     Some(path) if path.starts_with('/') => Ok(Location::Path(path.into())),
                     _ => wrong("file:// is followed by an absolute path"),
                 },
+                "git" => match decoded(rest) {
+                    Some(rest) => of_daemon(&rest).or_else(|reason| wrong(&reason)),
+                    None => wrong("a % in it is not followed by two hex digits, or it is no text"),
+                },
                 "ssh" | "git+ssh" | "ssh+git" => match decoded(rest) {
                     Some(rest) => of_address(&rest).or_else(|reason| wrong(&reason)),
                     None => wrong("a % in it is not followed by two hex digits, or it is no text"),
                 },
-                _ => wrong("its scheme is none of file, ssh, http and https"),
+                _ => wrong("its scheme is none of file, ssh, git, http and https"),
             };
         }
         // Up to the first slash a colon parts a machine from a path, as in git and scp; brackets hold colons together.
@@ -91,11 +105,7 @@ fn split_brackets(text: &str) -> Option<(&str, Option<&str>)> {
 fn of_address(rest: &str) -> Result<Location, String> {
     let (place, path) = rest.split_once('/').ok_or("a path is missing behind the host")?;
     let (user, host) = place.rsplit_once('@').map_or((None, place), |(user, host)| (Some(user), host));
-    let (host, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, "")) => (host, None),
-        Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or("a bracket is not followed by a port")?)),
-        None => host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port))),
-    };
+    let (host, port) = host_and_port(host)?;
     let host = user.map_or(host.to_owned(), |user| format!("{user}@{host}"));
     // What starts in a home directory is told from what starts at the root.
     let path = match path.strip_prefix("~/") {
@@ -103,7 +113,29 @@ fn of_address(rest: &str) -> Result<Location, String> {
         None if path.starts_with('~') => path.to_owned(),
         None => format!("/{path}"),
     };
-    ssh(&host, port.filter(|port| !port.is_empty()), &path)
+    ssh(&host, port, &path)
+}
+
+/// `HOST`, `HOST:PORT` or `[HOST]:PORT`.
+fn host_and_port(text: &str) -> Result<(&str, Option<&str>), String> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host, None),
+        Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or("a bracket is not followed by a port")?)),
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    Ok((host, port.filter(|port| !port.is_empty())))
+}
+
+/// What stands behind `git://`.
+fn of_daemon(rest: &str) -> Result<Location, String> {
+    let at = rest.find('/').ok_or("a path is missing behind the host")?;
+    let (host, port) = host_and_port(&rest[..at])?;
+    let is_sound = |c: char| c.is_ascii_alphanumeric() || ".-_:".contains(c);
+    if host.is_empty() || !host.chars().all(is_sound) {
+        return Err("its machine has no name that can be used".into());
+    }
+    let port = port.map(|port| port.parse().map_err(|_| format!("{port:?} is no port"))).transpose()?;
+    Ok(Location::Git { host: host.to_owned(), port, path: rest[at..].to_owned() })
 }
 
 fn ssh(host: &str, port: Option<&str>, path: &str) -> Result<Location, String> {
@@ -124,7 +156,7 @@ fn ssh(host: &str, port: Option<&str>, path: &str) -> Result<Location, String> {
 }
 
 /// Text with its `%XX` as the bytes that they stand for; `None` where that is no text, or would end a line.
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -148,9 +180,29 @@ impl fmt::Display for Location {
                 write!(f, "ssh://{host}:{port}{path}")
             }
             Location::Ssh { host, port: Some(port), path } => write!(f, "ssh://{host}:{port}/~/{path}"),
-            Location::Http(address) => f.write_str(address),
+            Location::Git { host, port, path } => {
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                match port {
+                    Some(port) => write!(f, "git://{host}:{port}{path}"),
+                    None => write!(f, "git://{host}{path}"),
+                }
+            }
+            // Who asks is nobody else's business.
+            Location::Http(address) => f.write_str(&without_password(address)),
         }
     }
+}
+
+/// An address as it may be shown: without the password in it.
+pub(super) fn without_password(text: &str) -> String {
+    let shown = || {
+        let (scheme, rest) = text.split_once("://")?;
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (user, _) = rest[..end].rsplit_once('@')?.0.split_once(':')?;
+        let place = &rest[rest[..end].rfind('@')?..];
+        Some(format!("{scheme}://{user}{place}"))
+    };
+    shown().unwrap_or_else(|| text.to_owned()).chars().take(300).collect()
 }
 
 /// A text as one word of a POSIX shell, quoted as git quotes it.
@@ -202,12 +254,25 @@ mod tests {
         assert_eq!(parsed("ssh://[::1]/x"), far("::1", None, "/x"));
         assert_eq!(parsed("ssh://barn/~/x"), far("barn", None, "x"));
         assert_eq!(parsed("ssh://barn/~ann/x"), far("barn", None, "~ann/x"));
-        assert_eq!(parsed("https://barn:8000/x?y"), Location::Http("https://barn:8000/x?y".into()));
+        let daemon = |host: &str, port| Location::Git { host: host.into(), port, path: "/a b".into() };
+        assert_eq!(parsed("git://barn/a%20b"), daemon("barn", None));
+        assert_eq!(parsed("git://[::1]:99/a b"), daemon("::1", Some(99)));
+        assert_eq!(parsed("https://barn:8000/x"), Location::Http("https://barn:8000/x".into()));
+        assert_eq!(parsed("https://ann:secret@barn/x").to_string(), "https://ann@barn/x");
     }
 
     #[test]
     fn what_it_says_is_read_back() {
-        for text in ["a/b", "barn:x", "ann@barn:/x", "ssh://barn:22/x", "ssh://ann@barn:22/~/x", "http://barn/x"] {
+        for text in [
+            "git://[::1]:99/x",
+            "git://barn/x",
+            "a/b",
+            "barn:x",
+            "ann@barn:/x",
+            "ssh://barn:22/x",
+            "ssh://ann@barn:22/~/x",
+            "http://barn/x",
+        ] {
             assert_eq!(parsed(text).to_string(), text);
         }
     }
@@ -233,6 +298,10 @@ mod tests {
             "ssh://a b/c",
             "ext::sh -c x",
             "ftp://x/y",
+            "git://barn",
+            "git://barn:x/y",
+            "git:///y",
+            "git://ann@barn/y",
             "file://barn/x",
             "http:///x",
             "https://",

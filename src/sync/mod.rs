@@ -33,4 +33,4 @@ pub use protocol::{RemoteRef, Service};
 pub use push::{NotMoved, PushRequest, Pushed, push};
 pub use remote::Remote;
 pub use serve::{ServeLimits, Server};
-pub use transport::{Transport, by_command, to_database};
+pub use transport::{Credentials, HttpOptions, Transport, by_command, by_daemon, by_http, to_database};

@@ -37,20 +37,20 @@ pub(crate) fn raw_variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// Seconds since 1970; `SOURCE_DATE_EPOCH` where it is set.
+pub(crate) fn clock() -> Result<i64> {
+    let Some(text) = variable("SOURCE_DATE_EPOCH")? else {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        return Ok(i64::try_from(clock).unwrap_or(i64::MAX));
+    };
+    text.parse().ok().filter(|seconds| *seconds >= 0).ok_or_else(|| {
+        Failure::usage(format!("SOURCE_DATE_EPOCH is {text:?}, which is no number of seconds since 1970")).into()
+    })
+}
+
 impl Context {
     pub(crate) fn new(global: Global) -> Context {
         Context { global, upkeep: RefCell::default(), user: OnceLock::new(), signer: OnceLock::new() }
-    }
-
-    /// Seconds since 1970; `SOURCE_DATE_EPOCH` where it is set.
-    fn now(&self) -> Result<i64> {
-        let Some(text) = variable("SOURCE_DATE_EPOCH")? else {
-            let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            return Ok(i64::try_from(clock).unwrap_or(i64::MAX));
-        };
-        text.parse().ok().filter(|seconds| *seconds >= 0).ok_or_else(|| {
-            Failure::usage(format!("SOURCE_DATE_EPOCH is {text:?}, which is no number of seconds since 1970")).into()
-        })
     }
 
     /// A number for what is to be random, another each time.
@@ -230,14 +230,14 @@ impl Context {
         };
         let time = match from_environment("DATE")? {
             Some(text) => self.time(&text)?,
-            None => self.now()?,
+            None => clock()?,
         };
         Ok((Person::new(&name, &email).map_err(|error| Failure::usage(error.to_string()))?, time))
     }
 
     /// A time as a user writes it.
     pub(crate) fn time(&self, text: &str) -> Result<i64> {
-        time::parse(text, self.now()?).ok_or_else(|| {
+        time::parse(text, clock()?).ok_or_else(|| {
             Failure::usage(format!("{text:?} is not a time"))
                 .hint("write 2026-11-22T10:00:00Z, 2026-11-22, @1700000000 or \"2 hours ago\"")
                 .into()
@@ -268,6 +268,11 @@ impl Context {
     pub(crate) fn mover(&self, db: &Database) -> Result<Ident> {
         let (person, time) = self.person(db, "COMMITTER")?;
         Ok(person.at(time).map_err(|error| Failure::usage(error.to_string()))?)
+    }
+
+    /// Who moves refs, whenever that is.
+    pub(crate) fn committer(&self, db: &Database) -> Result<Person> {
+        Ok(self.person(db, "COMMITTER")?.0)
     }
 
     /// The ref that a command commits on.

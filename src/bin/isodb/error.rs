@@ -2,7 +2,7 @@
 
 use std::io;
 
-use isodb::{Error, Key, ObjectError, RefError, SignError, SyncError, TreeError};
+use isodb::{Error, Key, ObjectError, RefError, ServeError, SignError, SyncError, TreeError};
 
 use crate::context::Context;
 use crate::output::quoted;
@@ -146,6 +146,9 @@ fn explain(context: &Context, error: &anyhow::Error) -> (Status, Option<String>)
     if let Some(error) = error.downcast_ref::<SyncError>() {
         return of_sync(context, error);
     }
+    if let Some(error) = error.downcast_ref::<ServeError>() {
+        return of_serving(error);
+    }
     if error.is::<isodb::KeyError>() || error.is::<isodb::ConfigError>() || error.is::<isodb::RulesError>() {
         return (Status::Usage, None);
     }
@@ -212,7 +215,20 @@ fn of_sync(context: &Context, error: &SyncError) -> (Status, Option<String>) {
         ),
         SyncError::NoRef { .. } => (Status::No, Some("`isodb ls-remote URL` lists the refs that it has".into())),
         SyncError::NotLetIn { .. } => (Status::Damaged, None),
+        SyncError::Http { status: 401, .. } => {
+            (Status::System, Some("set ISODB_TOKEN or http.tokenFile, or write https://USER:PASSWORD@HOST/PATH".into()))
+        }
         SyncError::Protocol(_) | SyncError::TooMuch { .. } => (Status::Damaged, None),
+        _ => (Status::System, None),
+    }
+}
+
+fn of_serving(error: &ServeError) -> (Status, Option<String>) {
+    match error {
+        ServeError::Exposed(_) => {
+            (Status::Usage, Some("--token-file FILE lets in who has a token, --no-auth whoever can connect".into()))
+        }
+        ServeError::Twice(_) | ServeError::NoToken | ServeError::Tls(_) => (Status::Usage, None),
         _ => (Status::System, None),
     }
 }

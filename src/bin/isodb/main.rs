@@ -11,6 +11,7 @@ mod error;
 mod feed;
 mod graph;
 mod help;
+mod http;
 mod input;
 mod output;
 mod parsing;

@@ -8,7 +8,6 @@ use anyhow::Result;
 use isodb::{Location, Service, SshOptions, Transport};
 
 use crate::context::Context;
-use crate::error::Failure;
 use crate::scripts::Worker;
 
 /// Which programs stand for a remote's services, as words for a shell; by default isodb itself.
@@ -58,8 +57,7 @@ pub(crate) fn transport(context: &Context, location: &Location, programs: &Progr
                 command
             })))
         }
-        Location::Http(address) => {
-            Err(Failure::usage(format!("cannot reach {address}: HTTP is not spoken yet")).into())
-        }
+        Location::Git { host, port, path } => Ok(Box::new(isodb::by_daemon(&host, port, &path))),
+        Location::Http(address) => Ok(Box::new(isodb::by_http(&address, &context.http(&address)?)?)),
     }
 }

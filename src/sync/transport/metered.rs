@@ -45,6 +45,16 @@ impl Transport for Metered<'_> {
         let source = self.transport.call(service, &mut |out| body(&mut Counted { inner: out, count: sent }))?;
         Ok(Box::new(Counted { inner: source, count: &self.received }))
     }
+
+    fn stream(
+        &mut self,
+        service: Service,
+        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Box<dyn Read + '_>> {
+        let sent = &self.sent;
+        let source = self.transport.stream(service, &mut |out| body(&mut Counted { inner: out, count: sent }))?;
+        Ok(Box::new(Counted { inner: source, count: &self.received }))
+    }
 }
 
 struct Counted<'c, T> {

@@ -1,12 +1,16 @@
 //! What leads to a remote's services. Over pipes one process, or one thread of this one, answers all requests.
 
 mod command;
+mod daemon;
+mod http;
 mod metered;
 mod path;
 
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 
 pub use command::by_command;
+pub use daemon::by_daemon;
+pub use http::{Credentials, HttpOptions, by_http};
 pub(super) use metered::Metered;
 pub use path::to_database;
 
@@ -30,6 +34,19 @@ pub trait Transport {
         service: Service,
         body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Box<dyn Read + '_>>;
+
+    /// One request of the isodb stream and its answer. Where each request is a connection of its own, no advertisement need
+    /// go before it.
+    ///
+    /// # Errors
+    /// As [`Transport::call`]; [`Error::Http`] with the status 404 or 405 from a server that knows no such stream.
+    fn stream(
+        &mut self,
+        service: Service,
+        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Box<dyn Read + '_>> {
+        self.call(service, body)
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -43,6 +60,14 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
         body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Box<dyn Read + '_>> {
         (**self).call(service, body)
+    }
+
+    fn stream(
+        &mut self,
+        service: Service,
+        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Box<dyn Read + '_>> {
+        (**self).stream(service, body)
     }
 }
 

@@ -36,6 +36,7 @@ const COMMANDS: &[&str] = &[
     "ls-remote",
     "upload-pack",
     "receive-pack",
+    "serve",
     "changes",
     "watch",
     "cat-object",

@@ -12,7 +12,7 @@ use crate::remote::{self, Programs};
 
 /// List the refs of another database, without fetching anything
 ///
-/// URL is a path, file://PATH, ssh://[USER@]HOST[:PORT]/PATH or [USER@]HOST:PATH. Each record is an id, a tab and a ref's
+/// URL is a path, file://PATH, ssh://[USER@]HOST[:PORT]/PATH, [USER@]HOST:PATH, http(s)://HOST/PATH or git://HOST/PATH. Each record is an id, a tab and a ref's
 /// name; a tag is followed by what it leads to, named with ^{} behind. With PATTERN, only refs whose name, or the end of it
 /// behind a slash, is like one of them: * stands for any text, ? for any character. Exit 1 when there are none.
 ///

@@ -31,6 +31,7 @@ pub(crate) mod restore;
 pub(crate) mod rev_parse;
 pub(crate) mod rm;
 pub(crate) mod rule;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod simulate;
 pub(crate) mod status;
@@ -106,6 +107,7 @@ commands! {
     "ls-remote" LsRemote(ls_remote),
     "upload-pack" UploadPack(upload_pack),
     "receive-pack" ReceivePack(receive_pack),
+    "serve" Serve(serve),
     "changes" Changes(changes),
     "watch" Watch(watch),
     "cat-object" CatObject(cat_object),
@@ -194,13 +196,18 @@ pub(crate) fn print_outcome(context: &Context, outcome: Outcome, as_json: bool) 
     out.finish()
 }
 
-/// Serves a database on stdin and stdout.
-fn serve(context: &Context, dir: &Path, service: Service) -> Result<()> {
-    let db = context.database_at(dir)?;
-    let limits = match db.config().get_number("receive.maxInputSize")? {
+/// What a database takes from those who push.
+fn serve_limits(db: &Database) -> Result<ServeLimits> {
+    Ok(match db.config().get_number("receive.maxInputSize")? {
         Some(max_pack) if max_pack > 0 => ServeLimits { max_pack },
         _ => ServeLimits::default(),
-    };
+    })
+}
+
+/// Serves a database on stdin and stdout.
+fn serve_on_stdio(context: &Context, dir: &Path, service: Service) -> Result<()> {
+    let db = context.database_at(dir)?;
+    let limits = serve_limits(&db)?;
     let mut runner = context.runner()?;
     let mut server = Server::new(&db, context.mover(&db)?, &mut runner, limits);
     Ok(server.converse(service, &mut io::stdin().lock(), &mut io::stdout().lock())?)

@@ -22,5 +22,5 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
-    super::serve(context, &args.dir, Service::UploadPack)
+    super::serve_on_stdio(context, &args.dir, Service::UploadPack)
 }
