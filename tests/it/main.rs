@@ -5,6 +5,7 @@
 //! - `crash`: power cuts, full disks, killed processes
 //! - `docs`: what the documents show is what the program does
 //! - `fuzz_seeds`: what is fuzzed, on its seeds
+//! - `http`: databases over HTTP, with git and isodb on both sides
 //! - `scripts`: what merge scripts answer, bit by bit
 //! - `support`: a hermetic environment, with git beside it as the oracle
 //! - `tidy`: the house rules that a compiler does not check
@@ -16,6 +17,7 @@ mod concurrency;
 mod crash;
 mod docs;
 mod fuzz_seeds;
+mod http;
 mod scripts;
 mod sharing;
 mod support;

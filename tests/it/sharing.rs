@@ -10,7 +10,7 @@ use isodb::{
 
 use crate::support::Sandbox;
 
-fn open(sandbox: &Sandbox) -> Database {
+pub(crate) fn open(sandbox: &Sandbox) -> Database {
     Database::open(Arc::new(OsDisk::without_sync()), &sandbox.db()).unwrap()
 }
 
@@ -37,7 +37,7 @@ fn head(db: &Database) -> CommitId {
 }
 
 /// Pushes where HEAD is; answers how many objects went.
-fn push(db: &Database, transport: &mut dyn Transport) -> u64 {
+pub(crate) fn push(db: &Database, transport: &mut dyn Transport) -> u64 {
     let mut pushing = Pushing::open(transport).unwrap();
     let old = pushing.refs().iter().find(|(name, _)| *name == main_ref()).map(|(_, id)| *id);
     let edit = PushEdit { name: main_ref(), old, new: Some(head(db).0) };
@@ -48,7 +48,7 @@ fn push(db: &Database, transport: &mut dyn Transport) -> u64 {
 }
 
 /// Fetches what `main` leads to and moves the ref here; answers how many objects came.
-fn fetch(db: &Database, transport: &mut dyn Transport) -> u32 {
+pub(crate) fn fetch(db: &Database, transport: &mut dyn Transport) -> u32 {
     let mut fetching = Fetching::open(transport).unwrap();
     let refs = fetching.refs(&["refs/heads/".into()]).unwrap();
     let [found] = &refs[..] else { panic!("{refs:?}") };

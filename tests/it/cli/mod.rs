@@ -53,7 +53,7 @@ use crate::support::Ran;
 /// Asserts that a command ended with this status, said nothing on stdout, and gave one sentence with these words and
 /// at most one hint.
 #[track_caller]
-fn refused(ran: Ran, status: i32, words: &str) -> Ran {
+pub(crate) fn refused(ran: Ran, status: i32, words: &str) -> Ran {
     let ran = ran.status(status);
     assert_eq!(ran.text(), "", "an error is not an answer");
     sentence(ran, words)

@@ -2,6 +2,7 @@
 
 pub mod farm;
 pub mod keys;
+pub mod serving;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

@@ -1,0 +1,135 @@
+//! git as a client of `isodb serve`.
+
+use super::Farm;
+use crate::support::serving::log_of;
+
+#[test]
+fn git_clones_and_fetches() {
+    let farm = Farm::new();
+    for n in 0..50 {
+        farm.put(&format!("animals/{n}"), &format!("{{\"number\":{n}}}\n"));
+    }
+    let server = farm.serve(&[]);
+    farm.bash(&format!("git clone -q --mirror {}/farm.isodb git", server.url)).ok();
+    // What is written while it serves is served.
+    farm.isodb(&["gc", "-q"]).ok();
+    let tip = farm.put("stock/hay", "12");
+    farm.bash("git -C farm.isodb tag -a -m first v1").ok();
+    let said = farm.bash("git -C git fetch --no-auto-maintenance").ok().stderr();
+    assert!(said.contains("main       -> main") && said.contains("[new tag]"), "{said}");
+    assert_eq!(farm.bash("git -C git rev-parse main v1^{commit}").lines(), [tip.clone(), tip.clone()]);
+    assert_eq!(farm.bash("git -C git fetch --no-auto-maintenance").ok().stderr(), "");
+    // One database alone needs no name.
+    for url in [server.url.clone(), format!("{}/farm.isodb", server.url)] {
+        let listed = farm.bash(&format!("git ls-remote {url}")).ok().text();
+        assert!(listed.contains(&format!("{tip}\trefs/heads/main\n")), "{listed}");
+    }
+    farm.check(&["git"]);
+    let said = farm.bash(&format!("git ls-remote {}/mill.isodb", server.url)).status(128).stderr();
+    assert!(said.contains("there is nothing at this address") && said.contains("not found"), "{said}");
+    let said = farm.bash(&format!("git -c protocol.version=0 ls-remote {}", server.url)).status(128).stderr();
+    assert!(said.contains("remote: only version 2 of git's protocol is spoken here"), "{said}");
+    assert_eq!(server.stop(), Some(0));
+    let log = log_of(&farm.sandbox);
+    assert!(log.contains(" GET /farm.isodb/info/refs 200 0 "), "{log}");
+    assert!(log.contains(" POST /farm.isodb/git-upload-pack 200 "), "{log}");
+}
+
+#[test]
+fn git_clones_what_is_empty() {
+    let farm = Farm::new();
+    let server = farm.serve(&[]);
+    farm.bash(&format!("git clone -q --bare {} git", server.url)).ok();
+    let read = farm.bash("git -C git symbolic-ref HEAD; git -C git rev-parse --show-object-format");
+    assert_eq!(read.lines(), ["refs/heads/main", "sha256"]);
+}
+
+#[test]
+fn git_pushes() {
+    let farm = Farm::new();
+    let first = farm.put("a", "1");
+    let server = farm.serve(&[]);
+    farm.bash(&format!("git clone -q --mirror {}/farm.isodb git", server.url)).ok();
+    farm.bash("git -C git config --unset remote.origin.mirror").ok();
+    let commit =
+        |on: &str, word: &str| farm.bash(&format!("git -C git commit-tree -p {on} -m {word} {on}^{{tree}}")).line();
+    let push = |refs: &str| farm.bash(&format!("git -C git push origin {refs}"));
+    let (two, aside) = (commit("main", "two"), commit("main", "aside"));
+    push(&format!("{two}:refs/heads/main {aside}:refs/heads/b {first}:refs/tags/t")).ok();
+    let refs = farm.isodb(&["ref", "list"]).ok().text();
+    assert_eq!(refs, format!("{aside} refs/heads/b\n{two} refs/heads/main\n{first} refs/tags/t\n"));
+    let log = farm.isodb(&["ref", "log", "main"]).ok().text();
+    assert!(log.contains("push"), "{log}");
+    let said = push(&format!("+{aside}:refs/heads/main")).status(1).stderr();
+    assert!(said.contains("it would lose commits that somebody made"), "{said}");
+    let said = push(&format!("--atomic +{aside}:refs/heads/main {first}:refs/heads/c")).status(1).stderr();
+    assert!(said.contains("another ref of this push was refused"), "{said}");
+    push(":refs/heads/b").ok();
+    // A pack above git's buffer comes after a probe, in chunks.
+    let make = "cd git && blob=$(head -c 3000000 /dev/urandom | git hash-object -w --stdin) &&
+        folder=$(printf '100644 blob %s\\tblob\\n' $blob | git mktree) &&
+        root=$(printf '040000 tree %s\\tlarge\\n' $folder | git mktree) &&
+        git commit-tree -p main -m large $root";
+    let large = farm.bash(make).line();
+    push(&format!("{large}:refs/heads/main")).ok();
+    assert_eq!(farm.isodb(&["head"]).ok().line(), large);
+    farm.check(&["git", "farm.isodb"]);
+}
+
+#[test]
+fn a_pack_above_the_limit_is_refused_in_words() {
+    let farm = Farm::new();
+    farm.isodb(&["config", "receive.maxInputSize", "1000000"]).ok();
+    let server = farm.serve(&[]);
+    let make = "git init -q --bare -b main --object-format=sha256 git && cd git &&
+        blob=$(head -c 9000000 /dev/urandom | git hash-object -w --stdin) &&
+        folder=$(printf '100644 blob %s\\tblob\\n' $blob | git mktree) &&
+        root=$(printf '040000 tree %s\\tlarge\\n' $folder | git mktree) &&
+        git commit-tree -m large $root";
+    let large = farm.bash(make).line();
+    let said = farm.bash(&format!("git -C git push {} {large}:refs/heads/main", server.url)).status(1).stderr();
+    assert!(said.contains("the size of the pack is more than the limit of 1000000"), "{said}");
+    farm.isodb(&["cat-object", "-e", &large]).status(1);
+}
+
+#[test]
+fn many_refs_and_long_requests() {
+    let farm = Farm::new();
+    let first = farm.put("a", "1");
+    let server = farm.serve(&[]);
+    farm.bash(&format!("git clone -q --bare {} git", server.url)).ok();
+    let name = |n: &str| format!("refs/heads/the-branch-of-somebody-who-has-many-{n}");
+    let script = format!("seq 1500 | sed 's#.*#{first}:{}#' | xargs git -C git push -q origin", name("&"));
+    farm.bash(&script).ok();
+    assert_eq!(farm.isodb(&["ref", "list"]).ok().lines().len(), 1501);
+    // The request for the commits of all of them is packed by git.
+    let each = format!("for n in $(seq 60); do isodb put --ref {} many/$n <<<$n; done >ids", name("$n"));
+    farm.bash(&format!("export ISODB_DIR=farm.isodb; {each}")).ok();
+    farm.bash("git -C git fetch -q --no-auto-maintenance origin '+refs/heads/*:refs/heads/*'").ok();
+    let count = farm.bash("git -C git for-each-ref | wc -l").line();
+    assert_eq!(count.trim(), "1501");
+    farm.check(&["git"]);
+}
+
+#[test]
+fn nothing_is_pushed_where_that_is_not_meant() {
+    let farm = Farm::new();
+    farm.put("a", "1");
+    let server = farm.serve(&["--read-only"]);
+    farm.bash(&format!("git clone -q --bare {} git", server.url)).ok();
+    let said = farm.bash("git -C git push origin main:refs/heads/b").status(128).stderr();
+    assert!(said.contains("remote: nothing can be pushed here"), "{said}");
+    assert_eq!(farm.isodb(&["ref", "list"]).ok().lines().len(), 1);
+}
+
+#[test]
+fn on_stdin_and_stdout() {
+    let farm = Farm::new();
+    farm.put("a", "1");
+    let asked =
+        "GET /farm.isodb/info/refs?service=git-upload-pack HTTP/1.1\r\nhost: x\r\ngit-protocol: version=2\r\n\r\n";
+    let answered = farm.sandbox.isodb_with_input(["serve", "-q", "--stdio", "farm.isodb"], asked.repeat(2)).ok();
+    assert_eq!(answered.text().matches("HTTP/1.1 200 OK\r\n").count(), 2, "{}", answered.text());
+    assert_eq!(answered.text().matches("000eversion 2\n").count(), 2);
+    assert_eq!(answered.stderr(), "");
+}
