@@ -3,6 +3,7 @@
 //! The protocol does no I/O of its own: it reads from `Read` and writes to `Write`. A transport leads to a remote's services;
 //! a service answers for one database. **Invariant:** nothing that came in is led to by a ref before it was checked.
 
+mod agree;
 mod error;
 mod exchange;
 mod fetch;
@@ -11,6 +12,7 @@ mod intake;
 mod location;
 mod meet;
 mod negotiate;
+mod offer;
 mod peers;
 mod pktline;
 mod protocol;
@@ -22,12 +24,14 @@ mod serve;
 mod tests;
 mod transport;
 
+pub use agree::{AgreeOptions, Agreed, Agreement, agree, pause_before, pull, upstream};
 pub use error::Error;
 pub use exchange::{FetchOptions, Fetching, PushEdit, PushOptions, PushReport, Pushing};
 pub use fetch::{FetchLimits, FetchRequest, Fetched, Source};
 pub use here::{Direction, Here, Listener, Progress, Traffic, Unit};
 pub use location::{Location, SshOptions};
 pub use meet::{Arrival, Arrived, FetchWish, Meeting, meet};
+pub use offer::{Offer, Offered, PushWish, offer};
 pub use peers::{PeerNote, WentBack};
 pub use protocol::{RemoteRef, Service};
 pub use push::{NotMoved, PushRequest, Pushed, push};

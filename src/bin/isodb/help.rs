@@ -12,7 +12,22 @@ pub(crate) const GROUPS: [(&str, &[&str]); 9] = [
     ("Names", &["ref"]),
     ("Merging", &["merge", "conflicts", "resolve", "rule", "simulate"]),
     ("Trust", &["verify", "trust", "tag", "prove"]),
-    ("Sharing", &["remote", "ls-remote", "upload-pack", "receive-pack", "serve", "changes", "watch"]),
+    (
+        "Sharing",
+        &[
+            "remote",
+            "fetch",
+            "push",
+            "pull",
+            "sync",
+            "ls-remote",
+            "upload-pack",
+            "receive-pack",
+            "serve",
+            "changes",
+            "watch",
+        ],
+    ),
     ("Objects", &["cat-object", "hash-object", "ls-tree", "rev-parse", "count-objects"]),
     ("Upkeep", &["gc", "fsck", "completions"]),
 ];

@@ -13,6 +13,7 @@ mod graph;
 mod help;
 mod http;
 mod input;
+mod meeting;
 mod output;
 mod parsing;
 mod people;

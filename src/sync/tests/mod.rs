@@ -1,5 +1,6 @@
 //! Databases that exchange what they have, over pipes to threads: any history, and hostile peers.
 
+mod agree;
 mod exchange;
 mod facade;
 mod hostile;

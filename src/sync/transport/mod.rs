@@ -71,6 +71,20 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     }
 }
 
+impl<T: Transport + ?Sized> Transport for &mut T {
+    fn advertisement(&mut self, service: Service) -> Result<Box<dyn Read + '_>> {
+        (**self).advertisement(service)
+    }
+
+    fn call(
+        &mut self,
+        service: Service,
+        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Box<dyn Read + '_>> {
+        (**self).call(service, body)
+    }
+}
+
 /// What runs a service at the other end of pipes.
 trait Peer: Send {
     /// Waits for its end, after it said its last; its failure is the error.

@@ -33,6 +33,10 @@ const COMMANDS: &[&str] = &[
     "tag",
     "prove",
     "remote",
+    "fetch",
+    "push",
+    "pull",
+    "sync",
     "ls-remote",
     "upload-pack",
     "receive-pack",
@@ -157,7 +161,8 @@ fn every_member_of_a_json_answer_is_documented() {
     sandbox.isodb_with_input(["put", "a/b"], "1").ok();
     sandbox.isodb_with_input(["put", "a/b"], "2").ok();
     sandbox.isodb(["remote", "add", "barn", "x"]).ok();
-    std::fs::write(sandbox.db().join("refs/heads/bad"), "junk").unwrap();
+    sandbox.isodb(["init", "x"]).ok();
+    sandbox.isodb_with_input(["--db", "x", "put", "z"], "9").ok();
     let mut seen = Vec::new();
     for line in [
         "init x",
@@ -202,6 +207,10 @@ fn every_member_of_a_json_answer_is_documented() {
         "hash-object changes",
         "ls-tree HEAD",
         "remote list",
+        "fetch barn",
+        "pull barn",
+        "push barn main",
+        "sync barn",
         "ls-remote x",
         "rev-parse HEAD",
         "count-objects",
@@ -212,12 +221,15 @@ fn every_member_of_a_json_answer_is_documented() {
         sandbox.write("swap.rhai", "no script");
         sandbox.write("changes", "{\"key\":\"a/b\",\"value\":4}");
         let words: Vec<&str> = line.split(' ').collect();
+        if line == "fsck" {
+            std::fs::write(sandbox.db().join("refs/heads/bad"), "junk").unwrap();
+        }
         let is_nested = NESTED.iter().any(|(name, _)| *name == words[0]);
         let command = &words[..if is_nested { 2 } else { 1 }];
         let help = sandbox.isodb([&["help"], command].concat()).ok().text();
         let status = match words[0] {
             "fsck" => 4,
-            "conflicts" => 1,
+            "conflicts" | "pull" | "sync" => 1,
             "merge" if words[1] == "HEAD" => 1,
             "rule" if words[1] == "test" => 1,
             _ => 0,

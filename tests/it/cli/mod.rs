@@ -42,6 +42,7 @@ mod signers;
 mod signing;
 mod simulate;
 mod status;
+mod sync;
 mod tag;
 mod trust;
 mod verify;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use isodb::{CommitId, MergeOutcome, Outcome};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::SyncArgs;
 use crate::complete;
@@ -79,37 +79,41 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         context.start_upkeep(&db, Outcome { head: Some(outcome.head), is_new: outcome.is_new() });
     }
     if args.json {
-        out.json(&json!({
-            "commit": outcome.head.to_string(), "old": outcome.old.map(|id| id.to_string()), "new": outcome.is_new(),
-            "frontier": ids(&outcome.frontier), "merged": outcome.merged, "conflicts": outcome.conflicts,
-            "new_conflicts": outcome.new_conflicts,
-        }))?;
+        out.json(&record(&outcome))?;
     } else {
         out.record(&out.id(outcome.head))?;
     }
     out.finish()?;
-    tell(context, &outcome, args.dry_run);
+    tell(context, [outcome.merged, outcome.conflicts, outcome.new_conflicts], args.dry_run);
     if outcome.conflicts > 0 { Err(Failure::no().into()) } else { Ok(()) }
+}
+
+/// What came of a merge, as JSON.
+pub(super) fn record(outcome: &MergeOutcome) -> Value {
+    json!({
+        "commit": outcome.head.to_string(), "old": outcome.old.map(|id| id.to_string()), "new": outcome.is_new(),
+        "frontier": ids(&outcome.frontier), "merged": outcome.merged, "conflicts": outcome.conflicts,
+        "new_conflicts": outcome.new_conflicts,
+    })
 }
 
 fn ids(frontier: &[CommitId]) -> Vec<String> {
     frontier.iter().map(ToString::to_string).collect()
 }
 
-/// Says on stderr what came of it.
-fn tell(context: &Context, outcome: &MergeOutcome, dry_run: bool) {
+/// Says on stderr how many documents were merged, and are in conflict, and newly so.
+pub(super) fn tell(context: &Context, [merged, conflicts, new_conflicts]: [u64; 3], dry_run: bool) {
     if context.is_quiet() {
         return;
     }
-    if outcome.merged > 0 {
-        let merged = number_of(outcome.merged, "document");
+    if merged > 0 {
+        let merged = number_of(merged, "document");
         say(&format!("{merged} {} by rules", if dry_run { "would be merged" } else { "merged" }));
     }
-    if outcome.conflicts > 0 {
-        let (conflicts, are) =
-            (number_of(outcome.conflicts, "conflict"), if outcome.conflicts == 1 { "is" } else { "are" });
+    if conflicts > 0 {
+        let (conflicts, are) = (number_of(conflicts, "conflict"), if conflicts == 1 { "is" } else { "are" });
         let are = if dry_run { "would be" } else { are };
-        say(&format!("{conflicts} {are} left ({} of them new)", outcome.new_conflicts));
+        say(&format!("{conflicts} {are} left ({new_conflicts} of them new)"));
         if !dry_run {
             say("hint: `isodb conflicts` lists them, `isodb resolve KEY` chooses a version");
         }

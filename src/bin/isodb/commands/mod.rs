@@ -9,6 +9,7 @@ pub(crate) mod conflicts;
 pub(crate) mod count_objects;
 pub(crate) mod diff;
 pub(crate) mod export;
+pub(crate) mod fetch;
 pub(crate) mod fsck;
 pub(crate) mod gc;
 pub(crate) mod get;
@@ -22,6 +23,8 @@ pub(crate) mod ls_remote;
 pub(crate) mod ls_tree;
 pub(crate) mod merge;
 pub(crate) mod prove;
+pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod put;
 pub(crate) mod receive_pack;
 pub(crate) mod reference;
@@ -35,6 +38,7 @@ pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod sync;
 pub(crate) mod tag;
 pub(crate) mod trust;
 pub(crate) mod upload_pack;
@@ -104,6 +108,10 @@ commands! {
     "tag" Tag(tag),
     "prove" Prove(prove),
     "remote" Remote(remote),
+    "fetch" Fetch(fetch),
+    "push" Push(push),
+    "pull" Pull(pull),
+    "sync" Sync(sync),
     "ls-remote" LsRemote(ls_remote),
     "upload-pack" UploadPack(upload_pack),
     "receive-pack" ReceivePack(receive_pack),

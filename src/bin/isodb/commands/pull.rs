@@ -1,0 +1,67 @@
+//! `isodb pull`: fetch, and merge what came into the current branch.
+
+use anyhow::Result;
+use isodb::{FetchWish, Here, Outcome, pull};
+use serde_json::json;
+
+use super::merge;
+use crate::args::SyncArgs;
+use crate::complete;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::meeting::{ProgramArgs, Shown, Target, tell};
+use crate::output::Output;
+
+/// Fetch from a remote, and merge its branch into the current one
+///
+/// That is `isodb fetch` and then `isodb merge`: what both sides changed is brought together, and the id of the commit that
+/// the branch is at then is printed. Exit 1 when conflicts are left. To send what is new here as well, use `isodb sync`.
+///
+/// With --json, it prints {"commit","old","new","frontier","merged","conflicts","new_conflicts"}, as `isodb merge` does;
+/// `commit` is null where neither side has one.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  isodb pull
+  isodb pull barn --json")]
+pub(crate) struct Args {
+    /// The remote [default: that of the current branch, else origin, else the only one]
+    #[arg(value_name = "REMOTE", add = complete::remotes())]
+    remote: Option<String>,
+    #[command(flatten)]
+    programs: ProgramArgs,
+    #[command(flatten)]
+    sync: SyncArgs,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
+    let db = context.database_to_write(args.sync)?;
+    let target = Target::find(&db, args.remote.as_deref())?;
+    let remote = target.named()?;
+    let mut transport = target.transport(context, &db, &args.programs)?;
+    let (who, mut runner) = (context.mover(&db)?, context.runner()?);
+    let (meeting, outcome) = {
+        let mut shown = Shown::new(context);
+        let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut shown };
+        pull(&mut here, &mut transport, remote, &FetchWish::default())?
+    };
+    tell(context, &target, &meeting);
+    let mut out = Output::new(context);
+    let Some(outcome) = outcome else {
+        if args.json {
+            out.json(&json!({"commit": null, "new": false, "conflicts": 0}))?;
+        }
+        return out.finish();
+    };
+    context.start_upkeep(&db, Outcome { head: Some(outcome.head), is_new: outcome.is_new() });
+    if args.json {
+        out.json(&merge::record(&outcome))?;
+    } else {
+        out.record(&out.id(outcome.head))?;
+    }
+    out.finish()?;
+    merge::tell(context, [outcome.merged, outcome.conflicts, outcome.new_conflicts], false);
+    if outcome.conflicts > 0 { Err(Failure::no().into()) } else { Ok(()) }
+}

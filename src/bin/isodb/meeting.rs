@@ -1,0 +1,151 @@
+//! Meeting another database from the command line: which one is meant, the way to it, and what is told of it meanwhile.
+
+use std::io::IsTerminal;
+
+use anyhow::Result;
+use isodb::{Arrival, Database, Direction, Listener, Location, Meeting, Progress, Remote, Transport, Unit};
+
+use crate::context::Context;
+use crate::error::{Failure, say};
+use crate::output::quoted;
+use crate::progress::Progress as Bar;
+use crate::remote::{self, Programs};
+
+/// What is met: a remote, or a place without a name.
+pub(crate) struct Target {
+    pub(crate) remote: Option<Remote>,
+    url: String,
+    push_url: String,
+}
+
+/// Which programs answer at the other end.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct ProgramArgs {
+    /// The program that sends at the other end, as words for a shell [default: isodb upload-pack]
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) upload_pack: Option<String>,
+    /// The program that receives at the other end, as words for a shell [default: isodb receive-pack]
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) receive_pack: Option<String>,
+}
+
+impl Target {
+    /// The remote of a name, else the place that a text is; without one, the usual remote.
+    pub(crate) fn find(db: &Database, text: Option<&str>) -> Result<Target> {
+        let Some(text) = text else { return Ok(Target::of(Remote::usual(db)?)) };
+        match Remote::find(db.config(), text) {
+            Ok(remote) => Ok(Target::of(remote)),
+            // A mere word is the name of a remote that there is not, rather than a directory here.
+            Err(error) if !text.contains(['/', ':', '.']) => Err(error.into()),
+            Err(_) => {
+                text.parse::<Location>()?;
+                Ok(Target { remote: None, url: text.to_owned(), push_url: text.to_owned() })
+            }
+        }
+    }
+
+    fn of(remote: Remote) -> Target {
+        Target { url: remote.url().to_owned(), push_url: remote.push_url().to_owned(), remote: Some(remote) }
+    }
+
+    /// The remote, where only one will do.
+    pub(crate) fn named(&self) -> Result<&Remote> {
+        self.remote.as_ref().ok_or_else(|| {
+            Failure::usage(format!("{} has no name here", self.url))
+                .hint("`isodb remote add NAME URL` gives it one")
+                .into()
+        })
+    }
+
+    /// What people call it.
+    pub(crate) fn name(&self) -> &str {
+        self.remote.as_ref().map_or(&self.url, Remote::name)
+    }
+
+    /// The way there, to fetch.
+    pub(crate) fn transport(
+        &self,
+        context: &Context,
+        db: &Database,
+        programs: &ProgramArgs,
+    ) -> Result<Box<dyn Transport>> {
+        self.by(context, db, programs, &self.url)
+    }
+
+    /// The way there, to push.
+    pub(crate) fn push_transport(
+        &self,
+        context: &Context,
+        db: &Database,
+        programs: &ProgramArgs,
+    ) -> Result<Box<dyn Transport>> {
+        self.by(context, db, programs, &self.push_url)
+    }
+
+    fn by(&self, context: &Context, db: &Database, programs: &ProgramArgs, url: &str) -> Result<Box<dyn Transport>> {
+        let setting = |key: &str| {
+            let remote = self.remote.as_ref()?;
+            db.config().get(&format!("remote.{}.{key}", remote.name())).map(str::to_owned)
+        };
+        let programs = Programs {
+            upload: programs.upload_pack.clone().or_else(|| setting("uploadpack")),
+            receive: programs.receive_pack.clone().or_else(|| setting("receivepack")),
+        };
+        remote::transport(context, &url.parse()?, &programs)
+    }
+}
+
+/// Shows how it goes, to who waits at a terminal.
+pub(crate) struct Shown<'c> {
+    context: &'c Context,
+    bar: Option<(Direction, Bar)>,
+    is_terminal: bool,
+}
+
+impl<'c> Shown<'c> {
+    pub(crate) fn new(context: &'c Context) -> Shown<'c> {
+        let is_terminal = !context.is_quiet() && std::io::stderr().is_terminal();
+        Shown { context, bar: None, is_terminal }
+    }
+}
+
+impl Listener for Shown<'_> {
+    fn said(&mut self, text: &str) {
+        // A bar tells better how far it is.
+        for line in text.split(['\n', '\r']).filter(|line| self.is_terminal && !line.trim().is_empty()) {
+            say(&format!("remote: {}", line.trim_end()));
+        }
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        let noun = match progress.unit {
+            Unit::Documents => "documents",
+            Unit::Objects => "objects",
+        };
+        if self.bar.as_ref().is_none_or(|(direction, _)| *direction != progress.direction) {
+            self.bar = Some((progress.direction, Bar::new(self.context, noun)));
+        }
+        let Some((_, bar)) = &mut self.bar else { return };
+        match progress.bytes {
+            0 => bar.set(progress.done, progress.total),
+            bytes => bar.set_bytes(progress.done, bytes, progress.total_bytes),
+        }
+    }
+}
+
+/// Says on stderr what ought to be known of refs that were fetched.
+pub(crate) fn tell(context: &Context, target: &Target, meeting: &Meeting) {
+    for found in meeting.refs.iter().filter(|_| !context.is_quiet()) {
+        let (there, name) = (found.there.short(), target.name());
+        match (found.arrival, &found.here) {
+            (Arrival::Backward | Arrival::Aside, Some(here)) => {
+                say(&format!("warning: {there} of {name} has lost commits that it had"));
+                say(&format!("hint: they are still here: `isodb log {}`", quoted(&format!("{here}@{{1}}"))));
+            }
+            (Arrival::Kept, _) => {
+                say(&format!("note: the tag {there} is another at {name}; the one here is left as it is"));
+            }
+            _ => {}
+        }
+    }
+}

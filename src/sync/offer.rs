@@ -1,0 +1,171 @@
+//! Offering a remote what it lacks: which of its refs may move, from where, and what is noted of it afterwards.
+//!
+//! A ref of a remote moves only from where it is known to be. **Invariant:** without being forced, nothing that somebody
+//! committed is lost there: the move is safe, as far as it can be told here, before anything is sent.
+
+use super::error::Result;
+use super::exchange::{Fetching, PushEdit, PushOptions};
+use super::here::{Here, Traffic};
+use super::peers::PeerNote;
+use super::push::{NotMoved, PushRequest, push};
+use super::remote::Remote;
+use super::transport::{Metered, Transport};
+use crate::database::Database;
+use crate::object::{CommitId, Id, Kind};
+use crate::refs::{Expect, RefEdit, RefName, RefValue};
+
+/// A move of a remote's ref that is wished for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushWish {
+    /// The ref there.
+    pub name: RefName,
+    /// Where it is to go; `None` to delete it.
+    pub new: Option<Id>,
+    /// Where it has to be now, if that matters (`Some(None)`: it does not exist); else wherever it is found to be.
+    pub expect: Option<Option<Id>>,
+    /// Whether it may lose commits.
+    pub is_forced: bool,
+}
+
+/// What came of a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// It was there already.
+    Same,
+    /// It was moved.
+    Moved {
+        /// Where it was.
+        old: Option<Id>,
+    },
+    /// It is not where it was expected.
+    Unexpected {
+        /// Where it is.
+        found: Option<Id>,
+    },
+    /// It would lose commits, or may: it is at something that is not here.
+    Loses {
+        /// Where it is.
+        found: Id,
+    },
+    /// The remote refused, in its own words.
+    Refused(String),
+}
+
+/// What came of an offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// For each wish, what came of it.
+    pub refs: Vec<Offered>,
+    /// What went over the connection.
+    pub traffic: Traffic,
+}
+
+/// Moves refs of a remote, or without one of a place that has no name.
+///
+/// # Errors
+/// When the remote cannot be reached, or refuses all of it.
+pub fn offer(
+    here: &mut Here<'_, '_>,
+    to: &mut dyn Transport,
+    remote: Option<&Remote>,
+    wishes: &[PushWish],
+    options: PushOptions,
+) -> Result<Offer> {
+    let db = here.db;
+    let mut note = remote.map(|remote| PeerNote::read(db, remote)).transpose()?.flatten().unwrap_or_default();
+    let mut offer = Offer::default();
+    let unknown: Vec<String> =
+        wishes.iter().filter(|wish| wish.expect.is_none()).map(|wish| wish.name.to_string()).collect();
+    let mut listed = Vec::new();
+    if !unknown.is_empty() {
+        let mut metered = Metered::new(to);
+        listed = Fetching::open(&mut metered)?.refs(&unknown)?;
+        offer.traffic += Traffic { received: metered.received(), sent: metered.sent(), ..Traffic::default() };
+    }
+    let at = |name: &RefName| listed.iter().find(|found| found.name == *name)?.id;
+    let mut edits = Vec::new();
+    let mut asked = Vec::new();
+    for (place, wish) in wishes.iter().enumerate() {
+        let old = wish.expect.unwrap_or_else(|| at(&wish.name));
+        offer.refs.push(Offered::Same);
+        match old {
+            Some(old) if !wish.is_forced && loses(db, old, wish)? => offer.refs[place] = Offered::Loses { found: old },
+            _ if old == wish.new && wish.expect.is_none() => {}
+            _ => {
+                asked.push(place);
+                edits.push(PushEdit { name: wish.name.clone(), old, new: wish.new });
+            }
+        }
+    }
+    let stands_against = |offered: &Offered| matches!(offered, Offered::Loses { .. });
+    if options.is_atomic && offer.refs.iter().any(stands_against) {
+        for place in asked {
+            offer.refs[place] = Offered::Refused("another ref of this push cannot be moved".into());
+        }
+        return Ok(offer);
+    }
+    if !edits.is_empty() {
+        let request = PushRequest { edits: &edits, known: &note.refs, speaks_stream: note.speaks_stream, options };
+        let pushed = push(here, to, &request)?;
+        offer.traffic += pushed.traffic;
+        note.speaks_stream = pushed.speaks_stream;
+        for ((place, edit), not_moved) in asked.into_iter().zip(&edits).zip(pushed.not_moved) {
+            offer.refs[place] = match not_moved {
+                None if edit.old == edit.new => Offered::Same,
+                None => Offered::Moved { old: edit.old },
+                Some(NotMoved::Refused(reason)) => Offered::Refused(reason),
+                Some(NotMoved::Elsewhere { found }) => Offered::Unexpected { found },
+            };
+        }
+    }
+    if let Some(remote) = remote {
+        keep(here, remote, note, wishes, &offer.refs)?;
+    }
+    Ok(offer)
+}
+
+/// Keeps here and in the note where the remote's refs are now.
+fn keep(
+    here: &Here<'_, '_>,
+    remote: &Remote,
+    mut note: PeerNote,
+    wishes: &[PushWish],
+    offered: &[Offered],
+) -> Result<()> {
+    let mut edits = Vec::new();
+    for (wish, offered) in wishes.iter().zip(offered) {
+        if !matches!(offered, Offered::Same | Offered::Moved { .. }) {
+            continue;
+        }
+        note.refs.retain(|(name, _)| *name != wish.name);
+        note.refs.extend(wish.new.map(|id| (wish.name.clone(), id)));
+        let Some(name) = remote.tracking(&wish.name) else { continue };
+        if here.db.refs().get(&name)? != wish.new {
+            // Where it was seen to be before does not matter: this was seen later.
+            let new = wish.new.map(RefValue::Id);
+            edits.push(RefEdit { name, expect: Expect::Any, new, message: "push".into() });
+        }
+    }
+    if !edits.is_empty() {
+        here.db.move_refs(edits, here.who)?;
+    }
+    note.seen = here.who.seconds();
+    note.write(here.db, remote)
+}
+
+/// Whether a ref would lose something, or may: what is not here cannot be looked into.
+fn loses(db: &Database, old: Id, wish: &PushWish) -> Result<bool> {
+    let Some(new) = wish.new else {
+        // Who deletes a ref means it.
+        return Ok(false);
+    };
+    if old == new {
+        return Ok(false);
+    }
+    let is_commit =
+        |id| Ok::<_, super::error::Error>(db.store().header(id)?.is_some_and(|(kind, _)| kind == Kind::Commit));
+    if !is_commit(old)? || !is_commit(new)? {
+        return Ok(true);
+    }
+    Ok(!db.is_safe_move(CommitId(old), CommitId(new))?)
+}
