@@ -1,7 +1,7 @@
 //! Upkeep of a whole database: what keeps objects is gathered here, and the store does the rest.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What the last gc left, so that the next one knows when there is nothing to do. Whatever is wrong with this file, it
 /// costs no more than the work.
 const DONE: &str = "gc.done";
+
+/// Where the room `sync` keeps what came of streams that were cut: a directory each.
+pub(crate) const PARTIAL: &str = "isodb/partial";
 
 /// So many loose objects make upkeep worth while, unless gc.auto says otherwise.
 const LOOSE: u64 = 6700;
@@ -129,8 +132,24 @@ impl Database {
         if let Some(before) = now.checked_sub(super::STALE_AFTER) {
             self.store.sweep_beside(before);
             self.store.sweep_packs(before)?;
+            self.sweep_partial(before);
         }
         Ok(())
+    }
+
+    /// Removes what came of streams that were cut, where nobody has gone on with it since `before`.
+    fn sweep_partial(&self, before: SystemTime) {
+        let all = self.root.join(PARTIAL);
+        for entry in self.disk.list(&all).into_iter().flatten() {
+            let dir = all.join(entry.name);
+            let files: Vec<_> = self.disk.list(&dir).into_iter().flatten().map(|file| dir.join(file.name)).collect();
+            let is_old = |path: &PathBuf| self.disk.stat(path).is_ok_and(|stat| stat.modified < before);
+            if files.iter().all(is_old) {
+                // Best effort: what cannot be removed is left for the next time.
+                files.iter().for_each(|path| drop(self.disk.remove(path)));
+                let _ = self.disk.remove_dir(&dir);
+            }
+        }
     }
 
     /// What stands for a database of one pack and nothing else, and for all that keeps its objects; `None` for any

@@ -52,6 +52,7 @@ pub use feed::{Batch, Feed};
 pub use fsck::{FsckProgress, FsckReport, FsckStage, Lost, Problem, Repair, Severity};
 pub use history::{Entry as HistoryEntry, History, HistoryOptions};
 pub use init::{Found, discover, init};
+pub(crate) use maintain::PARTIAL;
 pub use maintain::{GcOutcome, GcRequest};
 pub use merge::{Decided, MergeOutcome, WrongMerge, is_merge_commit};
 pub use ndjson::{NdjsonLine, NdjsonReader};
@@ -119,6 +120,11 @@ impl Database {
     /// The database's directory.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What its files lie on.
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     /// The objects.

@@ -41,6 +41,7 @@ pub(crate) use incoming::Incoming;
 pub use pack::receive::Received;
 pub(crate) use repair::Aside;
 pub use source::Usage;
+pub(crate) use stream::Growing;
 pub use stream::Reader;
 pub(crate) use temporary::new_stem;
 pub(crate) use verify::Fault;
@@ -269,22 +270,6 @@ impl Store {
         }
     }
 
-    /// Puts an object whose body of `size` bytes is read piece by piece: the way for large contents.
-    ///
-    /// # Errors
-    /// When the source fails, or does not give exactly `size` bytes.
-    pub fn put_stream(&self, kind: Kind, size: u64, source: &mut dyn Read) -> Result<Id> {
-        self.hold.take()?;
-        let (number, path) = self.pending(Pending::next_file)?;
-        let put = stream::write(&*self.disk, &path, kind, size, source).and_then(|id| Ok((id, self.reuse(id)?)));
-        let is_kept = matches!(put, Ok((id, false)) if self.pending(|pending| pending.add_file(id, number)));
-        if !is_kept {
-            // Best effort: what is left is swept later.
-            let _ = self.disk.remove(&path);
-        }
-        put.map(|(id, _)| id)
-    }
-
     /// Puts an object whose size is not known before its end: what is short is held in memory, what is long in a
     /// temporary file.
     ///
@@ -378,10 +363,21 @@ impl Store {
     /// Whether an object is stored already and can be relied on: then the next flush makes it durable, and it counts
     /// as used at this moment.
     fn reuse(&self, id: Id) -> Result<bool> {
-        let by_list = |pending: &mut Pending| pending.listing().map(|listing| self.own.place_by(id, listing));
+        let borrowed = self.borrowed()?;
+        let by_list = |pending: &mut Pending| {
+            let listings = pending.listings(1 + borrowed.len())?;
+            let elsewhere = |source: &Source, listing| Ok(source.place_by(id, listing)?.map(|_| Place::Borrowed));
+            let mut found = self.own.place_by(id, &mut listings[0]);
+            for (source, listing) in borrowed.iter().zip(&mut listings[1..]) {
+                if let Ok(None) = found {
+                    found = elsewhere(source, listing);
+                }
+            }
+            Some(found)
+        };
         let place = match self.is_pending.load(Ordering::Acquire).then(|| self.pending(by_list)).flatten() {
-            Some(found) if found.is_err() || self.borrowed()?.is_empty() => found?,
-            _ => self.place(id)?,
+            Some(found) => found?,
+            None => self.place(id)?,
         };
         match place {
             None => Ok(false),

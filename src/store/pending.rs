@@ -63,7 +63,8 @@ pub(super) struct Pending {
     pack: Option<PackWriter>,
     /// Bodies of the pack that are likely to be asked for.
     window: Window,
-    listing: Listing,
+    /// The loose objects of this store and of those that it borrows from.
+    listings: Vec<Listing>,
     /// Loose objects that somebody else had stored already, perhaps without having flushed them yet.
     reused: BTreeSet<Id>,
     /// Packs that hold objects that were put again.
@@ -95,7 +96,7 @@ impl Pending {
             files: IdMap::default(),
             pack: None,
             window: Window::default(),
-            listing: Listing::default(),
+            listings: Vec::new(),
             reused: BTreeSet::new(),
             reused_packs: BTreeSet::new(),
             failed: false,
@@ -116,9 +117,11 @@ impl Pending {
         self.is_empty() && self.reused.is_empty() && self.reused_packs.is_empty()
     }
 
-    /// What is known of the loose objects, when so much was put that it goes into a pack.
-    pub(super) fn listing(&mut self) -> Option<&mut Listing> {
-        self.pack.as_ref().map(|_| &mut self.listing)
+    /// What is known of the loose objects of so many directories, when so much was put that it goes into a pack.
+    pub(super) fn listings(&mut self, count: usize) -> Option<&mut [Listing]> {
+        self.pack.as_ref()?;
+        self.listings.resize_with(count.max(self.listings.len()), Listing::default);
+        Some(&mut self.listings)
     }
 
     pub(super) fn holds(&self, id: Id) -> bool {
@@ -375,7 +378,7 @@ impl Pending {
         self.bytes = 0;
         self.files.clear();
         self.window = Window::default();
-        self.listing = Listing::default();
+        self.listings.clear();
         self.reused.clear();
         self.reused_packs.clear();
     }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::bufread::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
-use super::{Result, deflate, io_error, loose};
+use super::pending::Pending;
+use super::{Result, Store, deflate, io_error, loose};
 use crate::disk::{Access, Disk};
 use crate::object::{Error, Hasher, Id, Kind, Object, decode_header, encode_header, hash};
 
@@ -168,19 +170,78 @@ fn inflating(id: Id, path: &Path, error: io::Error) -> Error {
     Error::Damaged { id, reason: loose::inflate_error(&error) }
 }
 
-/// Writes the file of an object whose body comes from `source`, and answers the object's id.
-pub(super) fn write(disk: &dyn Disk, path: &Path, kind: Kind, size: u64, source: &mut dyn Read) -> Result<Id> {
-    let file = disk.create(path, Access::ReadOnly).map_err(io_error(path))?;
-    let mut file = ZlibEncoder::new(file, deflate::LEVEL);
-    let mut hasher = Hasher::new(kind, size);
-    file.write_all(&encode_header(kind, size)).map_err(io_error(path))?;
-    copy_exactly(size, source, &mut |bytes| {
-        hasher.update(bytes);
-        file.write_all(bytes).map_err(io_error(path))
-    })?;
-    let mut file = file.finish().map_err(io_error(path))?;
-    file.flush().map_err(io_error(path))?;
-    Ok(hasher.finish())
+/// An object that is written as its body comes. It is not stored before [`Store::put_grown`]; dropping it removes what
+/// there is of it.
+pub(crate) struct Growing {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    number: u64,
+    file: ZlibEncoder<Box<dyn Write + Send>>,
+    hasher: Hasher,
+    left: u64,
+    is_kept: bool,
+}
+
+impl Growing {
+    /// Adds the next bytes of the body.
+    ///
+    /// # Errors
+    /// When the disk fails, or these are more than the size that was given.
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        let too_long = || io_error(&self.path)(io::Error::other("it is longer than it was to be"));
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(too_long)?;
+        self.hasher.update(bytes);
+        self.file.write_all(bytes).map_err(io_error(&self.path))
+    }
+}
+
+impl Drop for Growing {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // Best effort: what is left is swept later.
+            let _ = self.disk.remove(&self.path);
+        }
+    }
+}
+
+impl Store {
+    /// Begins an object whose body of `size` bytes comes piece by piece.
+    pub(crate) fn grow(&self, kind: Kind, size: u64) -> Result<Growing> {
+        self.hold.take()?;
+        let (number, path) = self.pending(Pending::next_file)?;
+        let file = self.disk.create(&path, Access::ReadOnly).map_err(io_error(&path))?;
+        let mut file = ZlibEncoder::new(file, deflate::LEVEL);
+        file.write_all(&encode_header(kind, size)).map_err(io_error(&path))?;
+        let hasher = Hasher::new(kind, size);
+        Ok(Growing { disk: self.disk.clone(), path, number, file, hasher, left: size, is_kept: false })
+    }
+
+    /// Puts an object whose body is complete.
+    ///
+    /// # Errors
+    /// When the disk fails, or the body is shorter than was said.
+    pub(crate) fn put_grown(&self, mut growing: Growing) -> Result<Id> {
+        let path = growing.path.clone();
+        if growing.left > 0 {
+            return Err(io_error(&path)(io::Error::other("it is shorter than it was to be")));
+        }
+        growing.file.try_finish().and_then(|()| growing.file.get_mut().flush()).map_err(io_error(&path))?;
+        let id = std::mem::replace(&mut growing.hasher, Hasher::new(Kind::Blob, 0)).finish();
+        if !self.reuse(id)? {
+            growing.is_kept = self.pending(|pending| pending.add_file(id, growing.number));
+        }
+        Ok(id)
+    }
+
+    /// Puts an object whose body of `size` bytes is read piece by piece: the way for large contents.
+    ///
+    /// # Errors
+    /// When the source fails, or does not give exactly `size` bytes.
+    pub fn put_stream(&self, kind: Kind, size: u64, source: &mut dyn Read) -> Result<Id> {
+        let mut growing = self.grow(kind, size)?;
+        copy_exactly(size, source, &mut |bytes| growing.add(bytes))?;
+        self.put_grown(growing)
+    }
 }
 
 /// Reads a source that must give exactly `size` bytes.

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::database::Refusal;
-use crate::{database, object, refs};
+use crate::{database, object, refs, tree};
 
 /// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +104,12 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl From<object::Error> for Error {
     fn from(error: object::Error) -> Error {
+        Error::Database(error.into())
+    }
+}
+
+impl From<tree::Error> for Error {
+    fn from(error: tree::Error) -> Error {
         Error::Database(error.into())
     }
 }

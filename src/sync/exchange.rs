@@ -13,6 +13,7 @@ use super::protocol::{
     read_capabilities, read_pushable, read_refs, read_report, write_commands, write_fetch, write_list,
 };
 use super::select::{Form, commit_of, outgoing};
+use super::stream;
 use super::transport::Transport;
 use crate::database::Database;
 use crate::object::{CommitId, Id};
@@ -61,6 +62,11 @@ impl<'t> Fetching<'t> {
             }
         }
         Ok(Fetching { transport, capabilities })
+    }
+
+    /// Whether the remote speaks isodb's own stream as well.
+    pub(super) fn speaks_stream(&self) -> bool {
+        self.capabilities.get(stream::COMMAND) == Some("1")
     }
 
     /// The remote's refs whose names begin with one of these, or all of them; HEAD first, even where it leads to no commit

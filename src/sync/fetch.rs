@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::exchange::{FetchOptions, Fetching};
 use super::here::{Here, Traffic};
 use super::protocol::RemoteRef;
 use super::select::commit_of;
+use super::stream::{self, Carried, Totals};
 use super::transport::{Metered, Transport};
 use crate::database::{Database, Quarantine};
 use crate::object::{self, CommitId, Id};
@@ -34,12 +35,14 @@ pub struct FetchRequest<'a> {
 pub struct FetchLimits {
     /// The largest pack, in bytes.
     pub max_pack: u64,
+    /// After so many bytes a stream ends for this time; what came is kept for the next. What comes in a pack comes at once.
+    pub max_bytes: Option<u64>,
 }
 
 impl Default for FetchLimits {
-    /// A pack of 64 GiB.
+    /// A pack of 64 GiB, and a stream to its end.
     fn default() -> FetchLimits {
-        FetchLimits { max_pack: 64 << 30 }
+        FetchLimits { max_pack: 64 << 30, max_bytes: None }
     }
 }
 
@@ -54,6 +57,8 @@ pub struct Fetched<'d> {
     pub traffic: Traffic,
     /// Whether the remote speaks the isodb stream.
     pub speaks_stream: bool,
+    /// What is still to come, where no more was to be taken this time: then there are no refs and nothing to let in.
+    pub left: Option<Totals>,
 }
 
 /// Where things are fetched from.
@@ -67,21 +72,63 @@ pub trait Source {
 
 impl<T: Transport> Source for T {
     fn fetch<'d>(&mut self, here: &mut Here<'d, '_>, request: &FetchRequest<'_>) -> Result<Fetched<'d>> {
-        by_packs(here, self, request)
+        let mut metered = Metered::new(self);
+        let mut fetched = by_any(here, &mut metered, request)?;
+        (fetched.traffic.received, fetched.traffic.sent) = (metered.received(), metered.sent());
+        Ok(fetched)
     }
+}
+
+/// Fetches by a stream where the remote speaks it, else in git's way.
+fn by_any<'d>(
+    here: &mut Here<'d, '_>,
+    transport: &mut dyn Transport,
+    request: &FetchRequest<'_>,
+) -> Result<Fetched<'d>> {
+    if request.speaks_stream && !transport.needs_advertisement() {
+        match stream::fetch(here, transport, request) {
+            // It did when it was last met, and does no more.
+            Ok(Carried::Not) | Err(Error::Http { status: 404 | 405, .. }) => {}
+            carried => return by_stream(carried?, here, transport, request),
+        }
+    }
+    let fetching = Fetching::open(transport)?;
+    if !fetching.speaks_stream() {
+        return by_packs(here, fetching, request);
+    }
+    by_stream(stream::fetch(here, transport, request)?, here, transport, request)
+}
+
+/// What a stream has brought; what it could not carry comes in git's way.
+fn by_stream<'d>(
+    carried: Carried<'d>,
+    here: &mut Here<'d, '_>,
+    transport: &mut dyn Transport,
+    request: &FetchRequest<'_>,
+) -> Result<Fetched<'d>> {
+    let (refs, traffic) = (Vec::new(), Traffic::default());
+    let mut fetched = Fetched { refs, quarantine: None, traffic, speaks_stream: true, left: None };
+    match carried {
+        Carried::All { refs, quarantine, documents } => {
+            (fetched.refs, fetched.traffic.documents) = (refs, documents);
+            fetched.quarantine = quarantine.map(|all| *all);
+        }
+        Carried::Partly { left, documents } => (fetched.left, fetched.traffic.documents) = (Some(left), documents),
+        Carried::Not => return by_packs(here, Fetching::open(transport)?, request),
+    }
+    Ok(fetched)
 }
 
 /// Fetches in git's way.
 fn by_packs<'d>(
     here: &mut Here<'d, '_>,
-    transport: &mut dyn Transport,
+    mut fetching: Fetching<'_>,
     request: &FetchRequest<'_>,
 ) -> Result<Fetched<'d>> {
-    let mut metered = Metered::new(transport);
-    let mut fetching = Fetching::open(&mut metered)?;
     let refs = fetching.refs(request.prefixes)?;
     let wants = lacking(here.db, &refs, request.haves)?;
-    let mut fetched = Fetched { refs, quarantine: None, traffic: Traffic::default(), speaks_stream: false };
+    let traffic = Traffic::default();
+    let mut fetched = Fetched { refs, quarantine: None, traffic, speaks_stream: false, left: None };
     if !wants.is_empty() {
         let quarantine = here.db.quarantine()?;
         let haves = haves(here.db, request)?;
@@ -92,7 +139,6 @@ fn by_packs<'d>(
         received.keep()?;
         fetched.quarantine = Some(quarantine);
     }
-    (fetched.traffic.received, fetched.traffic.sent) = (metered.received(), metered.sent());
     Ok(fetched)
 }
 
@@ -123,20 +169,20 @@ fn is_whole(db: &Database, id: Id, haves: &[CommitId]) -> Result<bool> {
         Ok(true)
     };
     match looked() {
-        Err(super::error::Error::Database(crate::database::Error::Object(
+        Err(Error::Database(crate::database::Error::Object(
             object::Error::Missing { .. } | object::Error::Damaged { .. },
         ))) => Ok(false),
         looked => looked,
     }
 }
 
-/// The commits that are here whole: those that are said to be, and those of the remote that were let in before.
-fn haves(db: &Database, request: &FetchRequest<'_>) -> Result<Vec<CommitId>> {
-    let mut haves = request.haves.to_vec();
+/// The commits that are here whole: those of the remote that were let in before, then those that are said to be.
+pub(super) fn haves(db: &Database, request: &FetchRequest<'_>) -> Result<Vec<CommitId>> {
+    let (mut haves, mut seen) = (Vec::new(), HashSet::new());
     for (_, id) in request.known {
         haves.extend(commit_of(db, *id)?);
     }
-    haves.sort_unstable();
-    haves.dedup();
+    haves.extend(request.haves);
+    haves.retain(|have| seen.insert(*have));
     Ok(haves)
 }

@@ -10,6 +10,7 @@ use super::intake::unconnected;
 use super::peers::{PeerNote, WentBack};
 use super::protocol::RemoteRef;
 use super::remote::Remote;
+use super::stream::Totals;
 use crate::database::{self, Database, Quarantine, RefMove, Refusal, Refused};
 use crate::object::{CommitId, Id, Kind};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
@@ -90,6 +91,9 @@ pub struct Meeting {
     pub refs: Vec<Arrived>,
     /// What went over the connection.
     pub traffic: Traffic,
+    /// What is still to come, where no more was to be taken this time: then no ref has moved, and what came is kept for the
+    /// next time.
+    pub left: Option<Totals>,
 }
 
 impl Meeting {
@@ -127,11 +131,14 @@ pub fn meet(
         limits: wish.limits,
     };
     let mut fetched = from.fetch(here, &request)?;
+    if fetched.left.is_some() {
+        return Ok(Meeting { refs: Vec::new(), traffic: fetched.traffic, left: fetched.left });
+    }
     fetched.refs.retain(|found| wish.names.is_empty() || wish.names.contains(&found.name));
     if let Some(name) = wish.names.iter().find(|name| fetched.refs.iter().all(|found| found.name != **name)) {
         return Err(Error::NoRef { name: name.to_string() });
     }
-    let Fetched { refs, quarantine, traffic, speaks_stream } = fetched;
+    let Fetched { refs, quarantine, traffic, speaks_stream, .. } = fetched;
     let mut arrived = Vec::new();
     for found in &refs {
         arrived.extend(arrival(db, remote, found)?);
@@ -162,7 +169,7 @@ pub fn meet(
         remember_what_went_back(db, &mut note, &arrived)?;
         note.write(db, remote)?;
     }
-    Ok(Meeting { refs: arrived, traffic })
+    Ok(Meeting { refs: arrived, traffic, left: None })
 }
 
 /// The refs of a note, if refs here lead to all of them: the remote may be told then that they are known.

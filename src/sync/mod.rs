@@ -20,8 +20,9 @@ mod push;
 mod remote;
 mod select;
 mod serve;
+mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 
 pub use agree::{AgreeOptions, Agreed, Agreement, agree, pause_before, pull, upstream};
@@ -37,4 +38,5 @@ pub use protocol::{RemoteRef, Service};
 pub use push::{NotMoved, PushRequest, Pushed, push};
 pub use remote::Remote;
 pub use serve::{ServeLimits, Server};
+pub use stream::Totals;
 pub use transport::{Credentials, HttpOptions, Transport, by_command, by_daemon, by_http, to_database};

@@ -10,8 +10,9 @@ use super::protocol::{
     read_request, write_acknowledged, write_capabilities, write_pushable, write_refs, write_report,
 };
 use super::select::{Form, commit_of, outgoing, peel};
+use super::stream;
 use crate::database::{Database, Quarantine};
-use crate::object::{CommitId, Ident};
+use crate::object::{CommitId, Id, Ident};
 use crate::refs::{RefName, RefValue};
 use crate::script::Runner;
 
@@ -92,6 +93,13 @@ impl<'a> Server<'a> {
                 write_refs(out, &refs).map_err(Error::Connection)?;
             }
             Some(Request::Fetch(asked)) => self.fetch(&asked, out)?,
+            Some(Request::Stream(asked)) => {
+                let list = |prefixes: &[String]| {
+                    let prefixes = prefixes.to_vec();
+                    self.list(&ListAsked { symrefs: true, unborn: true, prefixes, ..ListAsked::default() })
+                };
+                stream::answer(self.db, &asked, &list, out)?;
+            }
         }
         Ok(true)
     }
@@ -148,7 +156,7 @@ impl<'a> Server<'a> {
             }
         }
         if !asked.done {
-            said.is_ready = !asked.wait_for_done && self.is_enough(asked, &common)?;
+            said.is_ready = !asked.wait_for_done && is_enough(self.db, &asked.wants, &common)?;
             write_acknowledged(out, &said).map_err(Error::Connection)?;
             if !said.is_ready {
                 return Ok(());
@@ -175,24 +183,6 @@ impl<'a> Server<'a> {
                 Err(Error::Refused(error.to_string()))
             }
         }
-    }
-
-    /// Whether something is known to be had below each wanted commit.
-    fn is_enough(&self, asked: &FetchAsked, common: &[CommitId]) -> Result<bool> {
-        if common.is_empty() {
-            return Ok(false);
-        }
-        for want in asked.wants.iter().take(LOOKED_AT) {
-            let Some(want) = commit_of(self.db, *want)? else { continue };
-            let mut is_below = false;
-            for have in common.iter().rev().take(LOOKED_AT) {
-                is_below = is_below || self.db.is_ancestor(*have, want)?;
-            }
-            if !is_below {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     fn receive(&mut self, input: &mut dyn Read, out: &mut dyn Write) -> Result<bool> {
@@ -295,4 +285,22 @@ impl<'a> Server<'a> {
         }
         Ok(quarantine)
     }
+}
+
+/// Whether something is known to be had below each wanted commit.
+pub(super) fn is_enough(db: &Database, wants: &[Id], common: &[CommitId]) -> Result<bool> {
+    if common.is_empty() {
+        return Ok(false);
+    }
+    for want in wants.iter().take(LOOKED_AT) {
+        let Some(want) = commit_of(db, *want)? else { continue };
+        let mut is_below = false;
+        for have in common.iter().rev().take(LOOKED_AT) {
+            is_below = is_below || db.is_ancestor(*have, want)?;
+        }
+        if !is_below {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

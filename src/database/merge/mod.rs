@@ -142,6 +142,23 @@ impl Database {
         result
     }
 
+    /// Puts the merge commit of some authored commits into the store, without flushing it; `None` where one of them is all
+    /// there is. Who is told of a merge commit's parents makes it so, and sees whether it is the one that was meant.
+    ///
+    /// # Errors
+    /// As [`Database::merge`].
+    pub(crate) fn put_merge(&self, parents: &[CommitId], runner: &mut dyn Runner) -> Result<Option<CommitId>> {
+        let mut merger = Merger::new(self, runner)?;
+        let frontier = merger.frontier(parents)?;
+        if frontier.len() < 2 {
+            return Ok(None);
+        }
+        let folded = merger.merge(&frontier)?;
+        let commit = merger.commit(&frontier, &folded)?;
+        merger.store(&commit, &folded)?;
+        Ok(Some(commit.id()))
+    }
+
     /// The tree of the merge of some heads. What is new in it is put into the store.
     pub(super) fn merged_tree(&self, heads: &[CommitId], runner: &mut dyn Runner) -> Result<TreeId> {
         self.with_merged_tree(heads, runner, |objects, tree| {

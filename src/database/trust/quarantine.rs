@@ -1,11 +1,13 @@
 //! Quarantine: what comes from outside is stored apart, where it can be read with all that the database has, until it is
 //! known whether it may come in.
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
 
 use super::refusal::{self, RefMove, Refusal};
 use crate::database::Database;
 use crate::database::error::Result;
+use crate::object::CommitId;
 use crate::refs::Refs;
 use crate::script::Runner;
 use crate::store::{Incoming, Store};
@@ -20,6 +22,8 @@ pub struct Quarantine<'a> {
     /// As the database, but for the store.
     view: Database,
     incoming: Incoming,
+    /// Commits that were made here, of documents and of parents.
+    made: HashSet<CommitId>,
     held: Accepted<'a>,
 }
 
@@ -57,7 +61,7 @@ impl Database {
             patience: self.patience,
             graph: OnceLock::from(self.store.open_commit_graph().ok().flatten()),
         };
-        Ok(Quarantine { view, incoming, held })
+        Ok(Quarantine { view, incoming, made: HashSet::new(), held })
     }
 }
 
@@ -72,6 +76,12 @@ impl<'a> Quarantine<'a> {
         &self.view
     }
 
+    /// Notes that a commit in it was not taken over but made: its folders by editing those of a parent, of contents that are
+    /// there, or all of it by merging its parents. Then it is whole if its parents are.
+    pub(crate) fn vouch(&mut self, commit: CommitId) {
+        self.made.insert(commit);
+    }
+
     /// Tells what stands against some moves of refs, if anything does. With `trust.require = signed` every new commit must
     /// be trusted; bad signatures, merge commits that are not what their parents make them, missing and damaged objects
     /// always count, and so does a ref that goes backwards or sideways. What was put is flushed first.
@@ -81,7 +91,7 @@ impl<'a> Quarantine<'a> {
     /// failed to run a merge script.
     pub fn check(&self, moves: &[RefMove], runner: &mut dyn Runner) -> Result<Vec<Refusal>> {
         self.store().flush(&[])?;
-        refusal::check(self.held.db, &self.view, moves, runner)
+        refusal::check(self.held.db, &self.view, &self.made, moves, runner)
     }
 
     /// Lets the objects in, durably. No ref is moved: that is for the caller to do, before the answer is dropped.
@@ -89,7 +99,7 @@ impl<'a> Quarantine<'a> {
     /// # Errors
     /// When the disk fails: some of the objects may be in by then, and no ref leads to them.
     pub fn accept(self) -> Result<Accepted<'a>> {
-        let Quarantine { view, incoming, held } = self;
+        let Quarantine { view, incoming, held, .. } = self;
         incoming.accept(view.store, &held.db.store)?;
         Ok(held)
     }

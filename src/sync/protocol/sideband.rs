@@ -63,8 +63,10 @@ impl Write for Multiplexer<'_> {
         Ok(len)
     }
 
+    /// Passes on what was gathered.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.write_out()?;
+        self.out.flush()
     }
 }
 

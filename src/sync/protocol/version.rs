@@ -7,6 +7,7 @@ use super::list::ListAsked;
 use super::{Capabilities, FORMAT, agent, check_format};
 use crate::sync::error::{Error, Result, strange};
 use crate::sync::pktline::{Packet, Packets, line, write_flush, write_line};
+use crate::sync::stream;
 
 /// Writes what this server can do.
 pub(crate) fn write_capabilities(out: &mut dyn Write) -> io::Result<()> {
@@ -15,6 +16,7 @@ pub(crate) fn write_capabilities(out: &mut dyn Write) -> io::Result<()> {
     write_line(out, "ls-refs=unborn")?;
     write_line(out, "fetch=wait-for-done")?;
     write_line(out, &format!("object-format={FORMAT}"))?;
+    write_line(out, &format!("{}=1", stream::COMMAND))?;
     write_flush(out)
 }
 
@@ -72,6 +74,8 @@ pub(crate) enum Request {
     List(ListAsked),
     /// Objects are wanted.
     Fetch(FetchAsked),
+    /// History is wanted in isodb's own way.
+    Stream(stream::Asked),
 }
 
 /// Reads a request; `None` where the client has no more.
@@ -87,6 +91,9 @@ pub(crate) fn read_request(packets: &mut Packets<'_>) -> Result<Option<Request>>
         },
         Some(_) => return Err(Error::Protocol("a command is expected".into())),
     };
+    if command == stream::COMMAND {
+        return Ok(Some(Request::Stream(stream::Asked::read(packets)?)));
+    }
     let mut capabilities = Capabilities::default();
     let has_arguments = loop {
         match packets.expect()? {

@@ -47,7 +47,7 @@ fn what_comes_is_apart_until_it_is_let_in() {
     let other = empty();
     let heads = ["refs/heads/main".to_owned()];
     let mut notes = Notes::default();
-    let mut from = to(&db);
+    let mut from = Plain(to(&db));
     let fetched = ask(&other, &mut from, &request(&heads, &[], &[]), &mut notes).unwrap();
     let names: Vec<&str> = fetched.refs.iter().map(|found| found.name.as_str()).collect();
     assert_eq!((names, fetched.refs[0].id), (vec!["refs/heads/main"], Some(one.0)));

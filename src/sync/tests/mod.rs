@@ -7,8 +7,10 @@ mod hostile;
 mod meet;
 mod negotiate;
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 
+use super::pktline::{Packet, Packets, write_data};
 use super::*;
 use crate::database::Database;
 use crate::database::tests::{database, ident, put_commit};
@@ -17,12 +19,12 @@ use crate::refs::{Expect, RefName};
 use crate::script::InProcess;
 use crate::tree::{Edit, Edits, Tree};
 
-fn runner() -> std::io::Result<InProcess> {
+pub(crate) fn runner() -> std::io::Result<InProcess> {
     InProcess::new().map_err(|failure| std::io::Error::other(failure.to_string()))
 }
 
 /// A transport to a database.
-fn to(db: &Arc<Database>) -> impl Transport + use<> {
+pub(crate) fn to(db: &Arc<Database>) -> impl Transport + use<> {
     to_database(db.clone(), ident(9), runner)
 }
 
@@ -30,11 +32,39 @@ fn empty() -> Arc<Database> {
     Arc::new(database().1)
 }
 
-fn branch(text: &str) -> RefName {
+/// A transport to a server that does not speak the stream.
+pub(crate) struct Plain<T>(pub(crate) T);
+
+impl<T: Transport> Transport for Plain<T> {
+    fn advertisement(&mut self, service: Service) -> Result<Box<dyn Read + '_>, Error> {
+        let (mut said, mut source) = (Vec::new(), self.0.advertisement(service)?);
+        let mut packets = Packets::new(&mut *source);
+        loop {
+            match packets.expect()? {
+                Packet::Data(data) => {
+                    let text = String::from_utf8_lossy(data).replace("isodb-stream=1", "isodb-stream=0");
+                    write_data(&mut said, text.as_bytes()).unwrap();
+                }
+                _ => break said.extend_from_slice(b"0000"),
+            }
+        }
+        Ok(Box::new(std::io::Cursor::new(said)))
+    }
+
+    fn call(
+        &mut self,
+        service: Service,
+        body: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<Box<dyn Read + '_>, Error> {
+        self.0.call(service, body)
+    }
+}
+
+pub(crate) fn branch(text: &str) -> RefName {
     RefName::from_user(text).unwrap()
 }
 
-fn set(db: &Database, name: &str, id: CommitId) {
+pub(crate) fn set(db: &Database, name: &str, id: CommitId) {
     db.set_ref(&branch(name), Some(id.0), Expect::Any, &ident(1), "test").unwrap();
 }
 
@@ -58,13 +88,19 @@ fn edit(name: &str, old: Option<CommitId>, new: Option<CommitId>) -> PushEdit {
 }
 
 /// All is there that these lead to.
-fn assert_whole(db: &Database, heads: &[CommitId]) {
+pub(crate) fn assert_whole(db: &Database, heads: &[CommitId]) {
     let commits = db.commits_since(heads, &[]).unwrap();
     db.store().check_connected(&commits, &[]).unwrap();
 }
 
 /// A commit with some documents more than another, in a folder of many.
-fn with(db: &Database, on: Option<CommitId>, documents: std::ops::Range<u32>, text: &str, time: i64) -> CommitId {
+pub(crate) fn with(
+    db: &Database,
+    on: Option<CommitId>,
+    documents: std::ops::Range<u32>,
+    text: &str,
+    time: i64,
+) -> CommitId {
     let tree = db.tree_of(on).unwrap().id();
     let edits: Edits = documents
         .map(|n| {

@@ -46,6 +46,10 @@ impl Transport for Metered<'_> {
         Ok(Box::new(Counted { inner: source, count: &self.received }))
     }
 
+    fn needs_advertisement(&self) -> bool {
+        self.transport.needs_advertisement()
+    }
+
     fn stream(
         &mut self,
         service: Service,

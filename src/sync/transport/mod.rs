@@ -35,6 +35,11 @@ pub trait Transport {
         body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Box<dyn Read + '_>>;
 
+    /// Whether a service has to be asked for its advertisement before a request can be made at all.
+    fn needs_advertisement(&self) -> bool {
+        true
+    }
+
     /// One request of the isodb stream and its answer. Where each request is a connection of its own, no advertisement need
     /// go before it.
     ///
@@ -60,6 +65,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
         body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Box<dyn Read + '_>> {
         (**self).call(service, body)
+    }
+
+    fn needs_advertisement(&self) -> bool {
+        (**self).needs_advertisement()
     }
 
     fn stream(

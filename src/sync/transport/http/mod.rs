@@ -183,6 +183,10 @@ impl Transport for Http {
         Ok(answer(self.judged(response)?))
     }
 
+    fn needs_advertisement(&self) -> bool {
+        false
+    }
+
     fn stream(
         &mut self,
         service: Service,

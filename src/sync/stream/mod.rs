@@ -1,0 +1,23 @@
+//! isodb's own way of carrying history: documents travel, and not the trees that are a function of them
+//! (`docs/protocol/stream.md`).
+//!
+//! One side makes a [`Plan`] and [`write`]s it; the other side's [`Taker`] builds the commits again and believes only what
+//! comes out as it was said. A stream is the same whenever it is made, so that one that was cut goes on where it was.
+
+mod answer;
+mod block;
+mod fetch;
+mod message;
+mod partial;
+mod plan;
+mod record;
+mod send;
+mod take;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub(super) use answer::answer;
+pub(super) use fetch::{Carried, fetch};
+pub(super) use message::{Asked, COMMAND};
+pub use plan::Totals;

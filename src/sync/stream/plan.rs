@@ -1,0 +1,227 @@
+//! What a stream has: the commits, parents first, and how much that is. Two plans of the same wants and the same common
+//! commits are the same, whenever and by whomever they are made: that is what lets a cut stream go on.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::record::MAX_PARENTS;
+use crate::database::{self, Database, is_merge_commit};
+use crate::object::{BlobId, Commit, CommitId, Id, Kind, Objects, TagId, TreeId};
+use crate::store::Store;
+use crate::sync::error::{Error, Result};
+use crate::sync::select::peel;
+use crate::tree::{self, Change, Document, Key, Range, Tree};
+
+/// Of the documents of a first commit, the sizes of so many are looked at and then of one in so many: to look at all would
+/// take as long as to read them.
+const LOOKED_AT: u64 = 4096;
+const PART: u8 = 16;
+/// The changes of so many documents in all are kept from counting them until they are sent.
+const KEPT: usize = 1 << 14;
+
+/// How much a stream has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Commits, merge commits included.
+    pub commits: u64,
+    /// Documents that these write or remove, merge commits left out.
+    pub documents: u64,
+    /// The bytes of the documents that are written, before anything is compressed; about so many where there are thousands.
+    pub bytes: u64,
+}
+
+impl Totals {
+    /// What is left of it.
+    pub(super) fn less(&self, done: &Totals) -> Totals {
+        Totals {
+            commits: self.commits.saturating_sub(done.commits),
+            documents: self.documents.saturating_sub(done.documents),
+            bytes: self.bytes.saturating_sub(done.bytes),
+        }
+    }
+}
+
+/// A commit that is sent.
+pub(super) struct Planned {
+    pub(super) id: CommitId,
+    pub(super) parents: Vec<CommitId>,
+    /// `None` for a merge commit, of which no more is sent.
+    pub(super) own: Option<Own>,
+}
+
+/// What is sent of a commit that somebody made.
+pub(super) struct Own {
+    pub(super) tree: TreeId,
+    /// The place among the parents of the one that its changes are to.
+    pub(super) base: Option<usize>,
+    /// The tree of that.
+    pub(super) before: TreeId,
+    /// The changes, where they were kept.
+    pub(super) changes: Option<Vec<Change>>,
+}
+
+/// All that is to be sent.
+pub(super) struct Plan {
+    pub(super) commits: Vec<Planned>,
+    pub(super) tags: Vec<TagId>,
+    pub(super) totals: Totals,
+}
+
+/// Why there is no plan.
+pub(super) enum Unplanned {
+    /// There is something that a stream has no form for.
+    NotCarried,
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Unplanned {
+    fn from(error: E) -> Unplanned {
+        match error.into() {
+            // Trees that are not isodb's.
+            Error::Database(database::Error::Tree(tree::Error::Format { .. })) => Unplanned::NotCarried,
+            error => Unplanned::Failed(error),
+        }
+    }
+}
+
+impl Plan {
+    /// Works out what somebody lacks who wants some objects and has some commits, all of which are here.
+    pub(super) fn new(db: &Database, wants: &[Id], common: &[CommitId]) -> Result<Plan, Unplanned> {
+        let (mut heads, mut tags) = (Vec::new(), Vec::new());
+        for &id in wants {
+            let missing = || crate::object::Error::Missing { id, kind: None };
+            let peeled = peel(db, id)?.ok_or_else(missing)?;
+            if peeled.kind != Kind::Commit {
+                return Err(Unplanned::NotCarried);
+            }
+            heads.push(CommitId(peeled.id));
+            // A tag of a tag comes before it.
+            tags.extend(peeled.tags.into_iter().rev());
+        }
+        let mut seen = std::collections::HashSet::new();
+        tags.retain(|tag| seen.insert(*tag));
+        let mut plan = Plan { commits: Vec::new(), tags, totals: Totals::default() };
+        let mut kept = 0;
+        for id in in_order(db, &heads, common)? {
+            let planned = plan.planned(db, id, &mut kept)?;
+            plan.commits.push(planned);
+        }
+        plan.totals.commits = plan.commits.len() as u64;
+        Ok(plan)
+    }
+
+    fn planned(&mut self, db: &Database, id: CommitId, kept: &mut usize) -> Result<Planned, Unplanned> {
+        let commit = db.store().commit(id)?;
+        if commit.parents.len() > MAX_PARENTS {
+            return Err(Unplanned::NotCarried);
+        }
+        if is_merge_commit(&commit) {
+            return Ok(Planned { id, parents: commit.parents, own: None });
+        }
+        let (base, before) = base(db, &commit)?;
+        let mut own = Own { tree: commit.tree, base, before, changes: None };
+        if before == TreeId::EMPTY {
+            self.count_all(db, commit.tree)?;
+        } else {
+            let mut changes = Some(Vec::new());
+            for change in db.tree(before).diff(&db.tree(commit.tree), None)? {
+                let change = change?;
+                self.totals.documents += 1;
+                if let Some(document) = change.new {
+                    self.totals.bytes += size(db.store(), document.blob.0)?;
+                }
+                *kept += 1;
+                if *kept > KEPT {
+                    changes = None;
+                }
+                if let Some(changes) = &mut changes {
+                    changes.push(change);
+                }
+            }
+            own.changes = changes;
+        }
+        Ok(Planned { id, parents: commit.parents, own: Some(own) })
+    }
+
+    /// Counts all documents of a tree, on all cores.
+    fn count_all(&mut self, db: &Database, tree: TreeId) -> Result<(), Unplanned> {
+        let (mut documents, mut looked, mut bytes) = (0u64, 0u64, 0u64);
+        let is_looked_at =
+            |blob: &BlobId, number: u64| number < LOOKED_AT || blob.0.as_bytes()[31].is_multiple_of(PART);
+        let counted = AtomicU64::new(0);
+        let work = |store: &Store, _: Key, document: Document| {
+            let is_looked_at = is_looked_at(&document.blob, counted.fetch_add(1, Ordering::Relaxed));
+            let size = if is_looked_at { Some(size(store, document.blob.0)?) } else { None };
+            Ok::<_, Error>((size, 0))
+        };
+        Tree::new(db.store(), tree).scan(Range::default(), 0, work, |size| {
+            documents += 1;
+            looked += u64::from(size.is_some());
+            bytes += size.unwrap_or_default();
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.totals.documents += documents;
+        self.totals.bytes += (u128::from(bytes) * u128::from(documents) / u128::from(looked.max(1))) as u64;
+        Ok(())
+    }
+}
+
+fn size(store: &Store, id: Id) -> Result<u64> {
+    let missing = crate::object::Error::Missing { id, kind: Some(Kind::Blob) };
+    Ok(store.header(id)?.ok_or(missing)?.1)
+}
+
+/// The parent from which a commit has fewest changes, the first of these; and its tree.
+fn base(db: &Database, commit: &Commit) -> Result<(Option<usize>, TreeId), Unplanned> {
+    let mut best: Option<(usize, TreeId, usize)> = None;
+    for (place, parent) in commit.parents.iter().enumerate() {
+        let tree = db.store().commit(*parent)?.tree;
+        if commit.parents.len() == 1 {
+            return Ok((Some(place), tree));
+        }
+        let most = best.map_or(usize::MAX, |(_, _, count)| count);
+        let mut count = 0;
+        for change in db.tree(tree).diff(&db.tree(commit.tree), None)?.take(most) {
+            change?;
+            count += 1;
+        }
+        if count < most {
+            best = Some((place, tree, count));
+        }
+    }
+    Ok(best.map_or((None, TreeId::EMPTY), |(place, tree, _)| (Some(place), tree)))
+}
+
+/// The commits that are lacked, each behind its parents: in an order that depends on them and the wanted ones alone.
+fn in_order(db: &Database, heads: &[CommitId], common: &[CommitId]) -> Result<Vec<CommitId>> {
+    let mut lacked: HashMap<CommitId, Option<Vec<CommitId>>> = HashMap::new();
+    for id in db.commits_since(heads, common)? {
+        lacked.insert(id, Some(db.store().commit(id)?.parents));
+    }
+    let mut order = Vec::with_capacity(lacked.len());
+    let mut heads = heads.to_vec();
+    heads.sort_unstable();
+    // The way down from a head, each commit with how many of its parents were looked at.
+    let mut way: Vec<(CommitId, Vec<CommitId>, usize)> = Vec::new();
+    let mut enter = |way: &mut Vec<_>, id: CommitId| {
+        let parents = lacked.get_mut(&id).and_then(Option::take);
+        way.extend(parents.map(|parents| (id, parents, 0)));
+    };
+    for head in heads {
+        enter(&mut way, head);
+        while let Some((id, parents, at)) = way.last_mut() {
+            match parents.get(*at).copied() {
+                Some(parent) => {
+                    *at += 1;
+                    enter(&mut way, parent);
+                }
+                None => {
+                    order.push(*id);
+                    way.pop();
+                }
+            }
+        }
+    }
+    Ok(order)
+}

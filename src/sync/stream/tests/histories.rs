@@ -1,0 +1,55 @@
+//! Histories of all kinds come out as they were, whole or in two halves, and from any record on.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::database::tests::{database, make, reopen, steps};
+use crate::sync::tests::assert_whole;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn any_history_arrives(
+        steps in steps(14),
+        picks in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
+        packed in any::<bool>(),
+    ) {
+        let (disk, db) = database();
+        let made = make(&db, &steps);
+        made.iter().enumerate().for_each(|(n, id)| crate::sync::tests::set(&db, &format!("b{n}"), *id));
+        if packed {
+            db.gc(&crate::database::GcRequest::default(), &mut |_, _, _| ()).unwrap();
+        }
+        let db = reopen(&disk);
+        let (_, other) = database();
+        let first: Vec<CommitId> = picks.iter().map(|at| made[at.index(made.len())]).collect();
+        let ids = |commits: &[CommitId]| commits.iter().map(|id| id.0).collect::<Vec<Id>>();
+        accept(carry(&db, &other, &ids(&first), &[]).unwrap(), &first);
+        assert_whole(&other, &first);
+        accept(carry(&db, &other, &ids(&made), &first).unwrap(), &made);
+        assert_whole(&other, &made);
+        assert_eq!(plan(&db, &ids(&made), &made).totals, Totals::default());
+    }
+
+    #[test]
+    fn a_cut_stream_goes_on(steps in steps(10), cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..4)) {
+        let (_, db) = database();
+        let made = make(&db, &steps);
+        let wants: Vec<Id> = made.iter().map(|id| id.0).collect();
+        let plan = plan(&db, &wants, &[]);
+        let (_, other) = database();
+        let mut taker = Taker::new(other.quarantine().unwrap());
+        let mut runner = runner().unwrap();
+        for cut in cuts {
+            let blocks = blocks(&db, &plan, taker.position());
+            take(&mut taker, &blocks[..cut.index(blocks.len())], &mut runner).unwrap();
+        }
+        let rest = blocks(&db, &plan, taker.position());
+        take(&mut taker, &rest, &mut runner).unwrap();
+        prop_assert!(taker.has_ended());
+        prop_assert_eq!(taker.done(), plan.totals);
+        accept(taker.into_quarantine(), &made);
+        assert_whole(&other, &made);
+    }
+}
