@@ -152,7 +152,8 @@ impl Store {
             return Ok(true);
         }
         for source in std::iter::once(&self.own).chain(self.borrowed()?) {
-            if source.packs().rescan()? && source.packs().locate(id)?.is_some() {
+            source.packs().rescan()?;
+            if source.packs().locate(id)?.is_some() {
                 return Ok(true);
             }
         }

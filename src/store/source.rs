@@ -90,7 +90,8 @@ impl Source {
 
     /// Reads an object from packs that were not there a moment ago.
     pub(super) fn read_new<T>(&self, id: Id, from_pack: FromPack<'_, T>) -> Result<Option<T>> {
-        if self.packs.rescan()? { self.packs.read(id, from_pack) } else { Ok(None) }
+        self.packs.rescan()?;
+        self.packs.read(id, from_pack)
     }
 
     /// Where an object is, by the packs that are known and by a list of the loose objects, which is completed as it is

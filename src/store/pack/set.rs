@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::{Bases, Failure, Flaw, Pack};
 use crate::disk::Disk;
@@ -27,6 +27,7 @@ pub(crate) struct Packs {
     dir: PathBuf,
     bases: Arc<Bases>,
     listed: RwLock<Option<Arc<Listed>>>,
+    listing: Mutex<()>,
     /// The pack of the last object that was found: the next is likely to be there as well.
     recent: AtomicUsize,
 }
@@ -46,7 +47,7 @@ impl Packs {
     /// The packs below the directory `objects`; what is kept of their bodies goes to `bases`.
     pub(crate) fn new(disk: Arc<dyn Disk>, objects: &Path, bases: Arc<Bases>) -> Packs {
         let dir = objects.join("pack");
-        Packs { disk, dir, bases, listed: RwLock::default(), recent: AtomicUsize::new(0) }
+        Packs { disk, dir, bases, listed: RwLock::default(), listing: Mutex::default(), recent: AtomicUsize::new(0) }
     }
 
     /// The packs as they were found last.
@@ -58,13 +59,14 @@ impl Packs {
         }
     }
 
-    /// Looks at the directory again. Answers whether the packs are others than before.
-    pub(crate) fn rescan(&self) -> Result<bool> {
+    /// Looks at the directory again. Whoever missed something is to look for it again then, whatever came of this: another
+    /// thread may have been faster.
+    pub(crate) fn rescan(&self) -> Result<()> {
         let before = self.listed()?;
-        if self.names()? == before.names {
-            return Ok(false);
+        if self.names()? != before.names {
+            self.list(Some(&before))?;
         }
-        self.list(Some(&before)).map(|_| true)
+        Ok(())
     }
 
     fn names(&self) -> Result<Vec<String>> {
@@ -81,6 +83,8 @@ impl Packs {
 
     /// Lists the packs; those that were there `before` stay open.
     fn list(&self, before: Option<&Listed>) -> Result<Arc<Listed>> {
+        // One thread at a time, so that an older list never takes the place of a newer one.
+        let _alone = self.listing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut listed = Listed { names: self.names()?, ..Listed::default() };
         let known = before.map_or(&[][..], |before| &before.packs);
         for name in &listed.names {

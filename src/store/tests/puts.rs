@@ -224,3 +224,26 @@ fn what_is_put_again_is_young_again() {
     store.flush(&[]).unwrap();
     assert_eq!(times(), [day(3), day(5)]);
 }
+
+#[test]
+fn threads_that_miss_the_same_new_pack_all_find_it() {
+    let disk = empty_disk();
+    let (reader, writer) = (store_on(&disk), packing_store_on(&disk));
+    for round in 0..60 {
+        let ids = put_blobs(&writer, round * 10..round * 10 + 10).unwrap();
+        writer.flush(&[]).unwrap();
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    start.wait();
+                    assert!(reader.contains(ids[0]).unwrap(), "round {round}");
+                });
+                scope.spawn(|| {
+                    start.wait();
+                    assert!(reader.get(ids[0]).unwrap().is_some(), "round {round}");
+                });
+            }
+        });
+    }
+}
