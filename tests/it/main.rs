@@ -6,6 +6,7 @@
 //! - `docs`: what the documents show is what the program does
 //! - `fuzz_seeds`: what is fuzzed, on its seeds
 //! - `http`: databases over HTTP, with git and isodb on both sides
+//! - `links`: links that fail, and many nodes that meet over all kinds of them
 //! - `scripts`: what merge scripts answer, bit by bit
 //! - `support`: a hermetic environment, with git beside it as the oracle
 //! - `tidy`: the house rules that a compiler does not check
@@ -18,6 +19,7 @@ mod crash;
 mod docs;
 mod fuzz_seeds;
 mod http;
+mod links;
 mod scripts;
 mod sharing;
 mod support;

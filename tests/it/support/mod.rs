@@ -2,6 +2,7 @@
 
 pub mod farm;
 pub mod keys;
+pub mod link;
 pub mod serving;
 
 use std::ffi::OsStr;
@@ -196,6 +197,11 @@ impl Ran {
             self.stderr()
         );
         self
+    }
+
+    /// How the command ended; nothing where a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.output.status.code()
     }
 
     /// stdout's bytes.

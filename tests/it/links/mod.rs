@@ -1,0 +1,5 @@
+//! Links as they are in the field: what breaks, changes or stalls on the way loses nothing, and many nodes that meet over all
+//! kinds of links come to one commit.
+
+mod faults;
+mod meeting;
