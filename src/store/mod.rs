@@ -43,7 +43,7 @@ pub(crate) use repair::Aside;
 pub use source::Usage;
 pub(crate) use stream::Growing;
 pub use stream::Reader;
-pub(crate) use temporary::new_stem;
+pub(crate) use temporary::{new_stem, remove_tree};
 pub(crate) use verify::Fault;
 pub use walk::{ChangedEntry, changed_entries};
 

@@ -99,7 +99,7 @@ pub(super) fn sweep(disk: &dyn Disk, objects: &Path, temporary: &Path, before: S
 
 /// Removes what a path names, of this kind, with all that is in it; answers how many files went. What cannot be removed is
 /// left.
-pub(super) fn remove_tree(disk: &dyn Disk, path: &Path, kind: FileKind) -> usize {
+pub(crate) fn remove_tree(disk: &dyn Disk, path: &Path, kind: FileKind) -> usize {
     let mut removed = 0;
     let mut dirs = Vec::new();
     let mut todo = vec![(path.to_owned(), kind)];

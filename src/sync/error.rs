@@ -1,6 +1,7 @@
 //! What can go wrong between two databases, in the words that users read.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::database::Refusal;
 use crate::{database, object, refs, tree};
@@ -51,6 +52,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// There is something where a clone is to be made.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
     /// The other side has not what is wished for.
     #[error("the other side has no ref {name}")]
     NoRef {

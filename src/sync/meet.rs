@@ -293,7 +293,7 @@ fn apply(here: &Here<'_, '_>, arrived: &mut [Arrived]) -> Result<()> {
 }
 
 /// Notes the heads that went back, and forgets those that have again what they had lost.
-fn remember_what_went_back(db: &Database, note: &mut PeerNote, arrived: &[Arrived]) -> Result<()> {
+pub(super) fn remember_what_went_back(db: &Database, note: &mut PeerNote, arrived: &[Arrived]) -> Result<()> {
     let mut left = Vec::new();
     for went in note.went_back.drain(..) {
         let now = note.refs.iter().find(|(name, _)| *name == went.name).map(|(_, id)| *id);

@@ -4,6 +4,7 @@
 //! a service answers for one database. **Invariant:** nothing that came in is led to by a ref before it was checked.
 
 mod agree;
+mod clone;
 mod error;
 mod exchange;
 mod fetch;
@@ -26,6 +27,7 @@ pub(crate) mod tests;
 mod transport;
 
 pub use agree::{AgreeOptions, Agreed, Agreement, agree, pause_before, pull, upstream};
+pub use clone::{Clone, Cloned};
 pub use error::Error;
 pub use exchange::{FetchOptions, Fetching, PushEdit, PushOptions, PushReport, Pushing};
 pub use fetch::{FetchLimits, FetchRequest, Fetched, Source};
@@ -33,7 +35,7 @@ pub use here::{Direction, Here, Listener, Progress, Traffic, Unit};
 pub use location::{Location, SshOptions};
 pub use meet::{Arrival, Arrived, FetchWish, Meeting, meet};
 pub use offer::{Offer, Offered, PushWish, offer};
-pub use peers::{PeerNote, WentBack};
+pub use peers::{Difference, Peer, PeerNote, WentBack};
 pub use protocol::{RemoteRef, Service};
 pub use push::{NotMoved, PushRequest, Pushed, push};
 pub use remote::Remote;

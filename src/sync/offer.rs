@@ -6,6 +6,7 @@
 use super::error::Result;
 use super::exchange::{Fetching, PushEdit, PushOptions};
 use super::here::{Here, Traffic};
+use super::meet::remember_what_went_back;
 use super::peers::PeerNote;
 use super::push::{NotMoved, PushRequest, push};
 use super::remote::Remote;
@@ -150,6 +151,7 @@ fn keep(
         here.db.move_refs(edits, here.who)?;
     }
     note.seen = here.who.seconds();
+    remember_what_went_back(here.db, &mut note, &[])?;
     note.write(here.db, remote)
 }
 

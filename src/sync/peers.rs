@@ -1,13 +1,15 @@
 //! What is noted of each remote when it is met: where its refs were, when that was, and which of its heads went back
 //! (`docs/protocol/peers.md`). The note can be deleted at any time; one that is damaged is passed over.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::error::Result;
 use super::remote::Remote;
-use crate::database::Database;
-use crate::object::{Id, Kind, hash};
-use crate::refs::RefName;
+use super::select::commit_of;
+use crate::database::{self, Database, is_merge_commit};
+use crate::object::{CommitId, Id, Kind, Objects, hash};
+use crate::refs::{RefName, RefValue};
 
 /// The first line.
 const HEADER: &str = "isodb peer 1";
@@ -36,6 +38,74 @@ pub struct WentBack {
     pub was: Id,
     /// When it was seen to have moved, in seconds since 1970.
     pub seen: i64,
+}
+
+/// What is known of a remote without asking it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its branches as they were last seen, by its own names.
+    pub heads: Vec<(RefName, CommitId)>,
+    /// What was noted of it; nothing if it was never met by isodb.
+    pub note: Option<PeerNote>,
+    /// What our branches have and its have not.
+    pub lacks: Difference,
+    /// What its branches have and ours have not.
+    pub has: Difference,
+}
+
+/// What one side has and the other has not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// How many commits that somebody made.
+    pub commits: u64,
+    /// How many documents they change.
+    pub documents: u64,
+    /// How many bytes of new contents they have.
+    pub bytes: u64,
+}
+
+impl Peer {
+    /// Looks at what is kept here of a remote.
+    ///
+    /// # Errors
+    /// When a ref or an object cannot be read.
+    pub fn look(db: &Database, remote: &Remote) -> Result<Peer> {
+        let mut heads = Vec::new();
+        for (name, id) in db.refs().list("refs/remotes/")? {
+            let is_symbolic = matches!(db.refs().read(&name)?, Some(RefValue::Symbolic(_)));
+            let Some(there) = remote.tracked(&name).filter(|_| !is_symbolic) else { continue };
+            heads.extend(commit_of(db, id)?.map(|commit| (there, commit)));
+        }
+        let theirs: Vec<CommitId> = heads.iter().map(|(_, commit)| *commit).collect();
+        let ours: Vec<CommitId> = db.refs().list("refs/heads/")?.into_iter().map(|(_, id)| CommitId(id)).collect();
+        let (lacks, has) = (difference(db, &ours, &theirs)?, difference(db, &theirs, &ours)?);
+        Ok(Peer { heads, note: PeerNote::read(db, remote)?, lacks, has })
+    }
+}
+
+/// What some commits have and others have not.
+fn difference(db: &Database, heads: &[CommitId], others: &[CommitId]) -> Result<Difference> {
+    let mut difference = Difference::default();
+    let (mut keys, mut contents) = (HashSet::new(), HashSet::new());
+    for id in db.commits_since(heads, others)? {
+        let commit = db.store().commit(id)?;
+        if is_merge_commit(&commit) {
+            continue;
+        }
+        difference.commits += 1;
+        let base = db.tree_of(commit.parents.first().copied())?;
+        for change in base.diff(&db.tree(commit.tree), None).map_err(database::Error::from)? {
+            let change = change.map_err(database::Error::from)?;
+            let old = change.old.map(|document| document.blob);
+            let new = change.new.map(|document| document.blob).filter(|blob| Some(*blob) != old);
+            if let Some(blob) = new.filter(|blob| contents.insert(*blob)) {
+                difference.bytes += db.store().header(blob.0)?.map_or(0, |(_, size)| size);
+            }
+            keys.insert(change.key);
+        }
+    }
+    difference.documents = keys.len() as u64;
+    Ok(difference)
 }
 
 impl PeerNote {

@@ -6,7 +6,7 @@ use crate::args::Cli;
 
 /// The commands as `isodb --help` groups them, porcelain before plumbing.
 pub(crate) const GROUPS: [(&str, &[&str]); 9] = [
-    ("Start", &["init", "config"]),
+    ("Start", &["init", "clone", "config"]),
     ("Documents", &["put", "get", "rm", "ls", "apply", "import", "export"]),
     ("History", &["log", "show", "diff", "head", "restore", "status"]),
     ("Names", &["ref"]),
@@ -20,6 +20,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 9] = [
             "push",
             "pull",
             "sync",
+            "peers",
             "ls-remote",
             "upload-pack",
             "receive-pack",

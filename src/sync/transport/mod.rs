@@ -92,6 +92,14 @@ impl<T: Transport + ?Sized> Transport for &mut T {
     ) -> Result<Box<dyn Read + '_>> {
         (**self).call(service, body)
     }
+
+    fn stream(
+        &mut self,
+        service: Service,
+        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Box<dyn Read + '_>> {
+        (**self).stream(service, body)
+    }
 }
 
 /// What runs a service at the other end of pipes.

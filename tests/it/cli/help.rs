@@ -8,6 +8,7 @@ use crate::support::farm::Farm;
 /// The commands in the order of the help's groups.
 const COMMANDS: &[&str] = &[
     "init",
+    "clone",
     "config",
     "put",
     "get",
@@ -37,6 +38,7 @@ const COMMANDS: &[&str] = &[
     "push",
     "pull",
     "sync",
+    "peers",
     "ls-remote",
     "upload-pack",
     "receive-pack",
@@ -207,6 +209,8 @@ fn every_member_of_a_json_answer_is_documented() {
         "hash-object changes",
         "ls-tree HEAD",
         "remote list",
+        "clone x y",
+        "peers",
         "fetch barn",
         "pull barn",
         "push barn main",

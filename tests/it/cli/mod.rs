@@ -4,6 +4,7 @@ mod ancestry;
 mod apply;
 mod cat_object;
 mod changes;
+mod clone;
 mod completions;
 mod config;
 mod conflicts;

@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod cat_object;
 pub(crate) mod changes;
+pub(crate) mod clone;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod conflicts;
@@ -22,6 +23,7 @@ pub(crate) mod ls;
 pub(crate) mod ls_remote;
 pub(crate) mod ls_tree;
 pub(crate) mod merge;
+pub(crate) mod peers;
 pub(crate) mod prove;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -83,6 +85,7 @@ macro_rules! commands {
 
 commands! {
     "init" Init(init),
+    "clone" Clone(clone),
     "config" Config(config),
     "put" Put(put),
     "get" Get(get),
@@ -112,6 +115,7 @@ commands! {
     "push" Push(push),
     "pull" Pull(pull),
     "sync" Sync(sync),
+    "peers" Peers(peers),
     "ls-remote" LsRemote(ls_remote),
     "upload-pack" UploadPack(upload_pack),
     "receive-pack" ReceivePack(receive_pack),
