@@ -68,7 +68,7 @@ pub struct Agreement {
 /// remote, which has moved meanwhile, is met again for the nth time.
 ///
 /// # Errors
-/// As [`meet`] and [`offer`], and as [`Database::merge`]. What was merged before the error stays.
+/// As [`meet`] and [`offer`], and as [`Database::merge`]; [`Error::Unfinished`]. What was merged before the error stays.
 pub fn agree(
     here: &mut Here<'_, '_>,
     to: &mut dyn Transport,
@@ -81,6 +81,9 @@ pub fn agree(
     for round in 1.. {
         let meeting = meet(here, &mut to, Some(remote), &options.wish)?;
         agreement.traffic += meeting.traffic;
+        if let Some(left) = meeting.left {
+            return Err(Error::Unfinished { left });
+        }
         agreement.rounds = round;
         let mut wishes = Vec::new();
         for (name, there) in branches(here.db, remote, options, &meeting)? {
@@ -214,6 +217,9 @@ pub fn pull(
     let (name, head) = here.db.head()?;
     let there = upstream(here.db, remote, &name);
     let meeting = meet(here, from, Some(remote), wish)?;
+    if let Some(left) = meeting.left {
+        return Err(Error::Unfinished { left });
+    }
     let theirs = meeting.at(&there);
     if theirs.is_none() && meeting.refs.iter().any(|found| found.there.is_branch()) {
         return Err(Error::NoRef { name: there.to_string() });

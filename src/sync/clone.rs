@@ -111,16 +111,18 @@ impl Clone {
     /// Fetches all that the remote has, checks it, and gives the database its name.
     ///
     /// # Errors
-    /// Those of the [`Source`]; [`Error::NotLetIn`] when what came cannot be trusted.
+    /// Those of the [`Source`]; [`Error::NotLetIn`] when what came cannot be trusted; [`Error::Unfinished`] when no more was to be
+    /// taken.
     pub fn finish(
         mut self,
         from: &mut dyn Source,
+        limits: FetchLimits,
         who: &Ident,
         runner: &mut dyn Runner,
         listener: &mut dyn Listener,
     ) -> Result<Cloned> {
-        let cloned = self.fill(from, who, runner, listener);
-        if let Err(Error::Connection(_)) = &cloned {
+        let cloned = self.fill(from, limits, who, runner, listener);
+        if let Err(Error::Connection(_) | Error::Unfinished { .. }) = &cloned {
             // What came whole is there for the next attempt.
             let partial = self.aside.join("isodb").join("partial");
             self.is_kept = self.disk.list(&partial).is_ok_and(|entries| !entries.is_empty());
@@ -143,21 +145,19 @@ impl Clone {
     fn fill(
         &mut self,
         from: &mut dyn Source,
+        limits: FetchLimits,
         who: &Ident,
         runner: &mut dyn Runner,
         listener: &mut dyn Listener,
     ) -> Result<Cloned> {
         let mut db = self.db.take().expect("it is open until it is whole");
         let prefixes = PREFIXES.map(str::to_owned);
-        let request = FetchRequest {
-            prefixes: &prefixes,
-            known: &[],
-            haves: &[],
-            speaks_stream: false,
-            limits: FetchLimits::default(),
-        };
+        let request = FetchRequest { prefixes: &prefixes, known: &[], haves: &[], speaks_stream: false, limits };
         let mut here = Here { db: &db, who, runner, listener };
-        let Fetched { refs, quarantine, traffic, speaks_stream } = from.fetch(&mut here, &request)?;
+        let Fetched { refs, quarantine, traffic, speaks_stream, left } = from.fetch(&mut here, &request)?;
+        if let Some(left) = left {
+            return Err(Error::Unfinished { left });
+        }
         // Nobody sees it: what cannot be trusted goes with all the rest.
         quarantine.map(|quarantine| quarantine.accept()).transpose()?;
         let pinned = pin(&mut db, &refs)?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::stream::Totals;
 use crate::database::Refusal;
 use crate::{database, object, refs, tree};
 
@@ -70,6 +71,12 @@ pub enum Error {
     NotLetIn {
         /// What stands against it.
         refusals: Vec<Refusal>,
+    },
+    /// No more was to be taken; what came is kept for the next attempt.
+    #[error("no more was to be taken: {} documents are still to come, of {} bytes when they are unpacked", left.documents, left.bytes)]
+    Unfinished {
+        /// What is still to come.
+        left: Totals,
     },
     /// The other side sent something that the protocol has no place for.
     #[error("the other side does not keep to the protocol: {0}")]

@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 
 use anyhow::Result;
-use isodb::{Arrival, Database, Direction, Listener, Location, Meeting, Progress, Remote, Transport, Unit};
+use isodb::{
+    Arrival, Database, Direction, FetchLimits, Listener, Location, Meeting, Progress, Remote, Transport, Unit,
+};
 
 use crate::context::Context;
 use crate::error::{Failure, say};
@@ -27,6 +29,21 @@ pub(crate) struct ProgramArgs {
     /// The program that receives at the other end, as words for a shell [default: isodb receive-pack]
     #[arg(long, value_name = "COMMAND")]
     pub(crate) receive_pack: Option<String>,
+}
+
+/// How much may come.
+#[derive(clap::Args, Debug, Clone, Copy)]
+pub(crate) struct LimitArgs {
+    /// Take N bytes at most this time, and exit 1 when more is to come: what came is kept, and the same command goes on from
+    /// there. Needs isodb at the other end; what git sends comes as a whole
+    #[arg(long, value_name = "N", value_parser = crate::args::number)]
+    max_bytes: Option<usize>,
+}
+
+impl LimitArgs {
+    pub(crate) fn limits(self) -> FetchLimits {
+        FetchLimits { max_bytes: self.max_bytes.map(|bytes| bytes as u64), ..FetchLimits::default() }
+    }
 }
 
 impl Target {

@@ -103,6 +103,46 @@ fn a_failure_leaves_nothing() {
 }
 
 #[test]
+fn what_comes_in_parts_comes_as_a_whole() {
+    let farm = Farm::new();
+    // Contents that do not get smaller.
+    let mut lines = String::new();
+    let mut state = 1u64;
+    for n in 0..200 {
+        let mut text = String::new();
+        for _ in 0..400 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push(char::from(b'!' + (state >> 40) as u8 % 90));
+        }
+        lines += &serde_json::json!({"key": format!("k/{n}"), "text": text}).to_string();
+        lines.push('\n');
+    }
+    farm.sandbox.isodb_with_input(["--db", "barn.isodb", "apply", "--each"], lines).ok();
+    let clone = ["clone", "--max-bytes", "30000", "barn.isodb", "copy.isodb"];
+    let mut attempts = 1;
+    loop {
+        let ran = farm.sandbox.isodb(clone);
+        if ran.stderr().is_empty() {
+            ran.ok();
+            break;
+        }
+        refused(ran, 1, "are still to come");
+        assert!(!farm.sandbox.path().join("copy.isodb").exists() && attempts < 20);
+        attempts += 1;
+    }
+    assert!(attempts > 1, "{attempts}");
+    let copy = |args: &[&str]| farm.sandbox.isodb(["--db", "copy.isodb"].iter().chain(args));
+    assert_eq!(copy(&["head"]).ok().line(), farm.barn(&["head"]).ok().line());
+    copy(&["-q", "fsck"]).ok();
+    for command in ["fetch", "pull", "sync"] {
+        farm.field(&[command, "--max-bytes", "2000"]).status(1);
+        assert_eq!(farm.field(&["ref", "list"]).ok().text(), "", "{command}");
+    }
+    farm.field(&["sync"]).ok();
+    assert_eq!(farm.field(&["head"]).ok().line(), farm.barn(&["head"]).ok().line());
+}
+
+#[test]
 fn the_key_of_the_first_commit_is_pinned() {
     let farm = Farm::new();
     let sandbox = &farm.sandbox;

@@ -11,7 +11,7 @@ use super::remote::absolute;
 use crate::args::SyncArgs;
 use crate::context::Context;
 use crate::error::{Failure, say};
-use crate::meeting::Shown;
+use crate::meeting::{LimitArgs, Shown};
 use crate::output::Output;
 use crate::remote::{self, Programs};
 
@@ -44,6 +44,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COMMAND")]
     upload_pack: Option<String>,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     sync: SyncArgs,
     /// Print a JSON object: {"path","ref","head","pinned"}, `ref` being the branch, `head` its commit (null before the
     /// first), and `pinned` the fingerprint of the key that was pinned (null for none)
@@ -73,7 +75,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let branch = RefName::from_user("main").map_err(RefError::from).map_err(Error::from)?;
     let clone = DatabaseClone::begin(disk, &path, remote, &branch, &settings)?;
     let (who, mut runner) = (context.mover(clone.database())?, context.runner()?);
-    let cloned = clone.finish(&mut transport, &who, &mut runner, &mut Shown::new(context))?;
+    let cloned = clone.finish(&mut transport, args.limits.limits(), &who, &mut runner, &mut Shown::new(context))?;
     let mut out = Output::new(context);
     if args.json {
         out.json(&json!({

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::args::{ListArgs, SyncArgs};
 use crate::complete;
 use crate::context::Context;
-use crate::meeting::{ProgramArgs, Shown, Target, tell};
+use crate::meeting::{LimitArgs, ProgramArgs, Shown, Target, tell};
 use crate::output::Output;
 
 /// Bring what another database has, without merging it
@@ -39,6 +39,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     programs: ProgramArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     sync: SyncArgs,
     #[command(flatten)]
     list: ListArgs,
@@ -50,12 +52,15 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let names = args.refs.iter().map(|name| context.reference(Some(name))).collect::<Result<Vec<RefName>>>()?;
     let mut transport = target.transport(context, &db, &args.programs)?;
     let (who, mut runner) = (context.mover(&db)?, context.runner()?);
-    let wish = FetchWish { names: &names, prunes: args.prune, ..FetchWish::default() };
+    let wish = FetchWish { names: &names, prunes: args.prune, limits: args.limits.limits() };
     let meeting = {
         let mut shown = Shown::new(context);
         let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut shown };
         meet(&mut here, &mut transport, target.remote.as_ref(), &wish)?
     };
+    if let Some(left) = meeting.left {
+        return Err(isodb::SyncError::Unfinished { left }.into());
+    }
     let mut out = Output::records(context, args.list);
     for found in meeting.refs.iter().filter(|found| found.arrival != Arrival::Same) {
         let name = found.here.as_ref().unwrap_or(&found.there);

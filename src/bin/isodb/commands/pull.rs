@@ -9,7 +9,7 @@ use crate::args::SyncArgs;
 use crate::complete;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::meeting::{ProgramArgs, Shown, Target, tell};
+use crate::meeting::{LimitArgs, ProgramArgs, Shown, Target, tell};
 use crate::output::Output;
 
 /// Fetch from a remote, and merge its branch into the current one
@@ -30,6 +30,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     programs: ProgramArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     sync: SyncArgs,
     /// Print a JSON object
     #[arg(long)]
@@ -45,7 +47,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let (meeting, outcome) = {
         let mut shown = Shown::new(context);
         let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut shown };
-        pull(&mut here, &mut transport, remote, &FetchWish::default())?
+        pull(&mut here, &mut transport, remote, &FetchWish { limits: args.limits.limits(), ..FetchWish::default() })?
     };
     tell(context, &target, &meeting);
     let mut out = Output::new(context);

@@ -9,7 +9,7 @@ use crate::args::SyncArgs;
 use crate::complete;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::meeting::{ProgramArgs, Shown, Target, tell};
+use crate::meeting::{LimitArgs, ProgramArgs, Shown, Target, tell};
 use crate::output::Output;
 
 /// So often the remote is met while it moves.
@@ -39,6 +39,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     programs: ProgramArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     sync: SyncArgs,
     /// Print a JSON object for each branch
     #[arg(long)]
@@ -51,7 +53,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let remote = target.named()?;
     let mut transport = target.push_transport(context, &db, &args.programs)?;
     let (who, mut runner) = (context.mover(&db)?, context.runner()?);
-    let options = AgreeOptions { wish: FetchWish::default(), is_all: args.all, attempts: ATTEMPTS };
+    let options = AgreeOptions {
+        wish: FetchWish { limits: args.limits.limits(), ..FetchWish::default() },
+        is_all: args.all,
+        attempts: ATTEMPTS,
+    };
     let agreement = {
         let mut shown = Shown::new(context);
         let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut shown };
