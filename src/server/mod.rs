@@ -33,6 +33,9 @@ use crate::script::Runner;
 use crate::sync::ServeLimits;
 use error::Result;
 
+/// How long threads that work for nobody any more are waited for in the end.
+const LAST: Duration = Duration::from_secs(1);
+
 /// A database that is served.
 #[derive(Clone)]
 pub struct Site {
@@ -200,10 +203,9 @@ impl HttpServer {
     /// [`Error::System`].
     pub fn run(self) -> Result<()> {
         let runtime = self.runtime()?;
-        let grace = self.shared.limits.grace;
         let served = runtime.block_on(connection::accept(self.shared, self.tls, self.listeners, self.stop.subscribe()));
         // What still works for a client that is gone ends when it tries to tell it something.
-        runtime.shutdown_timeout(grace);
+        runtime.shutdown_timeout(LAST);
         served.map_err(Error::System)
     }
 

@@ -172,6 +172,29 @@ fn tokens_go_to_who_asks_for_them() {
 }
 
 #[test]
+fn a_proxy_stands_on_the_way_but_for_some() {
+    let sandbox = Sandbox::new();
+    let run = |variables: &[(&str, &str)], url: &str| {
+        let mut command = sandbox.isodb_command(["ls-remote", url]);
+        command.envs(variables.iter().copied());
+        crate::support::run(command, None)
+    };
+    let (proxy, thread) = canned(vec![ended("403 No", "")]);
+    refused(
+        run(&[("http_proxy", &proxy), ("no_proxy", "mill.invalid")], "http://barn.invalid/farm"),
+        5,
+        "barn.invalid",
+    );
+    let asked = thread.join().unwrap();
+    assert!(asked[0].starts_with("CONNECT barn.invalid:80 HTTP/1.1\r\n"), "{asked:?}");
+    let (url, thread) = canned(vec![ended("404 No", "")]);
+    let variables = [("http_proxy", "http://127.0.0.1:1"), ("no_proxy", "mill.invalid, 127.0.0.1")];
+    refused(run(&variables, &url), 5, "there is no database");
+    thread.join().unwrap();
+    refused(run(&[("all_proxy", "socks5://127.0.0.1:1")], &url), 5, "proxy of SOCKS");
+}
+
+#[test]
 fn the_stream_costs_no_header_that_is_not_needed() {
     let farm = Farm::new();
     let server = farm.serve(&["-q"]);

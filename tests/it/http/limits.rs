@@ -273,3 +273,16 @@ fn what_waits_too_long_for_a_thread_is_told_to_come_again() {
     server.wait_for(2);
     assert!(server.answers());
 }
+
+#[test]
+fn a_client_that_waits_to_be_told_to_go_on() {
+    let server = Running::new(HttpLimits::default());
+    let mut stream = server.connect();
+    let head = "POST /farm/git-receive-pack HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nconnection: close\r\n";
+    stream.write_all(format!("{head}expect: 100-continue\r\n\r\n").as_bytes()).unwrap();
+    let mut told = [0; 25];
+    stream.read_exact(&mut told).unwrap();
+    assert_eq!(told, *b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"0000").unwrap();
+    assert!(rest(stream).starts_with("HTTP/1.1 200 OK\r\n"));
+}

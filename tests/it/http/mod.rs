@@ -5,6 +5,7 @@ mod clients;
 mod git;
 mod limits;
 mod many;
+mod nodes;
 mod secure;
 
 use crate::support::serving::Serving;
