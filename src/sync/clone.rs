@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{Error, Result};
-use super::fetch::{FetchLimits, FetchRequest, Fetched, Source};
+use super::fetch::{FetchLimits, FetchRequest, Source};
 use super::here::{Here, Listener, Traffic};
 use super::meet;
 use super::peers::PeerNote;
 use super::protocol::RemoteRef;
 use super::remote::Remote;
-use crate::database::{Anchors, Database, init};
+use crate::database::{Anchors, Database, Quarantine, init};
 use crate::disk::{Disk, FileKind, Lock};
 use crate::object::{CommitId, Ident};
 use crate::refs::{Expect, RefEdit, RefName, RefValue};
@@ -153,19 +153,28 @@ impl Clone {
         let mut db = self.db.take().expect("it is open until it is whole");
         let prefixes = PREFIXES.map(str::to_owned);
         let request = FetchRequest { prefixes: &prefixes, known: &[], haves: &[], speaks_stream: false, limits };
-        let mut here = Here { db: &db, who, runner, listener };
-        let Fetched { refs, quarantine, traffic, speaks_stream, left } = from.fetch(&mut here, &request)?;
-        if let Some(left) = left {
-            return Err(Error::Unfinished { left });
-        }
-        // Nobody sees it: what cannot be trusted goes with all the rest.
-        quarantine.map(|quarantine| quarantine.accept()).transpose()?;
+        let (refs, made, traffic, speaks_stream) = {
+            let fetched = from.fetch(&mut Here { db: &db, who, runner, listener }, &request)?;
+            if let Some(left) = fetched.left {
+                return Err(Error::Unfinished { left });
+            }
+            // Nobody sees it: what cannot be trusted goes with all the rest.
+            let let_in = |mut quarantine: Quarantine<'_>| {
+                let made = quarantine.take_made();
+                quarantine.accept().map(|_| made)
+            };
+            let made = fetched.quarantine.map(let_in).transpose()?.unwrap_or_default();
+            (fetched.refs, made, fetched.traffic, fetched.speaks_stream)
+        };
         let pinned = pin(&mut db, &refs)?;
         let db = match &pinned {
             Some(_) => Database::open(self.disk.clone(), &self.aside)?,
             None => db,
         };
-        meet::check(&db.quarantine()?, &refs, runner)?;
+        let mut all = db.quarantine()?;
+        made.into_iter().for_each(|commit| all.vouch(commit));
+        meet::check(&all, &refs, runner)?;
+        drop(all);
         let (head, edits) = self.edits(&db, &refs)?;
         let commit = refs.iter().find(|found| found.name == head).and_then(|found| found.id).map(CommitId);
         db.move_refs(edits, who)?;

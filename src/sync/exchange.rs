@@ -13,10 +13,10 @@ use super::protocol::{
     read_capabilities, read_pushable, read_refs, read_report, write_commands, write_fetch, write_list,
 };
 use super::select::{Form, commit_of, outgoing};
-use super::stream;
+use super::stream::{self, Position};
 use super::transport::Transport;
-use crate::database::Database;
-use crate::object::{CommitId, Id};
+use crate::database::{self, Database};
+use crate::object::{self, CommitId, Id};
 use crate::refs::RefName;
 use crate::store::{Received, Store};
 
@@ -170,6 +170,8 @@ impl Read for Told<'_, '_, '_> {
 pub struct Pushing<'t> {
     transport: &'t mut dyn Transport,
     said: Pushable,
+    /// Whether packs alone are to be sent.
+    is_plain: bool,
 }
 
 /// One change of a remote's ref.
@@ -195,8 +197,10 @@ pub struct PushOptions {
 pub struct PushReport {
     /// For each edit, why the remote refused it, if it did.
     pub refused: Vec<Option<String>>,
-    /// How many objects were sent.
+    /// How many objects were sent in a pack.
     pub objects: u64,
+    /// How many documents were sent in a stream.
+    pub documents: u64,
     /// The size of the pack in bytes.
     pub bytes: u64,
 }
@@ -207,11 +211,13 @@ impl<'t> Pushing<'t> {
     /// # Errors
     /// [`Error::Connection`], [`Error::Unsupported`], and what the remote says.
     pub fn open(transport: &'t mut dyn Transport) -> Result<Pushing<'t>> {
-        let said = {
-            let mut said = transport.advertisement(Service::ReceivePack)?;
-            read_pushable(&mut Packets::new(&mut *said))?
-        };
-        Ok(Pushing { transport, said })
+        let said = pushable(transport)?;
+        Ok(Pushing { transport, said, is_plain: false })
+    }
+
+    /// Whether the remote speaks isodb's own stream as well.
+    pub(super) fn speaks_stream(&self) -> bool {
+        self.said.capabilities.get(stream::COMMAND) == Some("1")
     }
 
     /// The remote's refs as they were on connecting.
@@ -224,6 +230,24 @@ impl<'t> Pushing<'t> {
     /// # Errors
     /// When nothing was asked for; a ref that the remote refuses to move is in the report.
     pub fn push(
+        &mut self,
+        db: &Database,
+        edits: &[PushEdit],
+        options: PushOptions,
+        listener: &mut dyn Listener,
+    ) -> Result<PushReport> {
+        match self.try_push(db, edits, options, listener) {
+            // Of what cannot come in, a pack lets the remote say more.
+            Err(Error::Refused(_)) if self.speaks_stream() && !self.is_plain => {
+                self.said = pushable(self.transport)?;
+                self.is_plain = true;
+                self.try_push(db, edits, options, listener)
+            }
+            pushed => pushed,
+        }
+    }
+
+    fn try_push(
         &mut self,
         db: &Database,
         edits: &[PushEdit],
@@ -248,8 +272,15 @@ impl<'t> Pushing<'t> {
         }
         common.sort_unstable();
         common.dedup();
+        let plan = match self.speaks_stream() && !self.is_plain && !wants.is_empty() {
+            true => stream::planned(db, &wants, &common)?,
+            false => None,
+        };
         let form = Form { is_thin: !can.has("no-thin"), takes_offsets: can.has("ofs-delta"), with_tags: false };
-        let pack = if wants.is_empty() { None } else { Some(outgoing(db, &wants, &common, form)?) };
+        let pack = match &plan {
+            None if !wants.is_empty() => Some(outgoing(db, &wants, &common, form)?),
+            _ => None,
+        };
 
         let has_bands = can.has("side-band-64k");
         let mut words = format!("report-status object-format=sha256 agent={}", agent());
@@ -260,23 +291,40 @@ impl<'t> Pushing<'t> {
                 words += &format!(" {name}");
             }
         }
+        if plan.is_some() {
+            words += &format!(" {}=1", stream::COMMAND);
+        }
         let commands = edits.iter().map(|edit| Command { name: edit.name.to_string(), old: edit.old, new: edit.new });
         let commands: Vec<Command> = commands.collect();
         let objects = pack.as_ref().map_or(0, |pack| pack.count());
+        let totals = plan.as_ref().map(|plan| plan.totals).unwrap_or_default();
         let (mut bytes, mut failure) = (0, None);
         let mut body = |out: &mut dyn io::Write| -> io::Result<()> {
             write_commands(out, &commands, &words)?;
-            let Some(pack) = &pack else { return Ok(()) };
+            let (unit, total) = match &plan {
+                Some(_) => (Unit::Documents, totals.documents),
+                None => (Unit::Objects, objects),
+            };
             let mut progress = |done| {
-                let (direction, unit, total) = (Direction::Out, Unit::Objects, Some(objects));
+                let (direction, total) = (Direction::Out, Some(total));
                 listener.progress(&Progress { direction, unit, done, total, bytes: 0, total_bytes: None });
             };
-            match pack.write(out, &mut progress) {
+            let sent = match (&plan, &pack) {
+                (Some(plan), _) => stream::write(db, plan, Position::default(), out, &mut progress).map(|()| 0),
+                (_, Some(pack)) => pack.write(out, &mut progress).map_err(Error::from),
+                (None, None) => Ok(0),
+            };
+            match sent {
                 Ok(size) => {
                     bytes = size;
                     Ok(())
                 }
-                Err(crate::object::Error::Io { path, source }) if path.as_os_str() == "(output)" => Err(source),
+                Err(Error::Connection(source)) => Err(source),
+                Err(Error::Database(database::Error::Object(object::Error::Io { path, source })))
+                    if path.as_os_str() == "(output)" =>
+                {
+                    Err(source)
+                }
                 Err(error) => {
                     let text = error.to_string();
                     failure = Some(error);
@@ -286,7 +334,7 @@ impl<'t> Pushing<'t> {
         };
         let called = self.transport.call(Service::ReceivePack, &mut body);
         if let Some(failure) = failure {
-            return Err(failure.into());
+            return Err(failure);
         }
         let mut answer = called?;
         let mut packets = Packets::new(&mut *answer);
@@ -301,8 +349,14 @@ impl<'t> Pushing<'t> {
         } else {
             read_report(&mut packets)?
         };
-        Ok(PushReport { refused: refused(edits, report)?, objects, bytes })
+        Ok(PushReport { refused: refused(edits, report)?, objects, documents: totals.documents, bytes })
     }
+}
+
+/// What a remote says to who wants to push.
+fn pushable(transport: &mut dyn Transport) -> Result<Pushable> {
+    let mut said = transport.advertisement(Service::ReceivePack)?;
+    read_pushable(&mut Packets::new(&mut *said))
 }
 
 /// The report in the order of the edits.

@@ -1,7 +1,7 @@
 //! Pushing: the one place that decides how what a remote lacks goes there, and its refs move.
 
 use super::error::Result;
-use super::exchange::{PushEdit, PushOptions, Pushing};
+use super::exchange::{PushEdit, PushOptions, PushReport, Pushing};
 use super::here::{Here, Traffic};
 use super::transport::{Metered, Transport};
 use crate::object::Id;
@@ -68,6 +68,8 @@ pub fn push(here: &mut Here<'_, '_>, to: &mut dyn Transport, request: &PushReque
     for (place, refused) in free.into_iter().zip(report.refused) {
         not_moved[place] = refused.map(NotMoved::Refused);
     }
-    let traffic = Traffic { received: metered.received(), sent: metered.sent(), objects: report.objects, documents: 0 };
-    Ok(Pushed { not_moved, traffic, speaks_stream: false })
+    let speaks_stream = pushing.speaks_stream();
+    let PushReport { objects, documents, .. } = report;
+    let traffic = Traffic { received: metered.received(), sent: metered.sent(), objects, documents };
+    Ok(Pushed { not_moved, traffic, speaks_stream })
 }

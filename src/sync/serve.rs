@@ -226,7 +226,7 @@ impl<'a> Server<'a> {
     fn try_push(&mut self, asked: &Asked, input: &mut dyn Read, refused: &mut [Option<String>]) -> Result<()> {
         let db = self.db;
         let has_pack = asked.commands.iter().any(|command| command.new.is_some());
-        let quarantine = if has_pack { Some(self.take(input)?) } else { None };
+        let quarantine = if has_pack { Some(self.take(asked, input)?) } else { None };
         // The moves that nothing stands against, each with its command's place.
         let mut free: Vec<(usize, Move)> = Vec::new();
         for (place, command) in asked.commands.iter().enumerate() {
@@ -272,17 +272,23 @@ impl<'a> Server<'a> {
         Ok(())
     }
 
-    /// Takes the pack that follows into a quarantine.
-    fn take(&self, input: &mut dyn Read) -> Result<Quarantine<'a>> {
-        let quarantine = self.db.quarantine()?;
-        let mut input = Limited::new(input, self.limits.max_pack);
-        match quarantine.store().receive(&mut input) {
-            Ok(received) => received.keep()?,
-            Err(_) if input.is_exceeded() => {
-                return Err(Error::TooMuch { what: "the size of the pack", limit: self.limits.max_pack });
-            }
-            Err(error) => return Err(error.into()),
+    /// Takes the pack that follows, or the stream in its place, into a quarantine.
+    fn take(&mut self, asked: &Asked, input: &mut dyn Read) -> Result<Quarantine<'a>> {
+        let limit = self.limits.max_pack;
+        let mut input = Limited::new(input, limit);
+        let taken = match asked.capabilities.has(stream::COMMAND) {
+            true => stream::take(self.db, &mut input, self.runner),
+            false => self.take_pack(&mut input),
+        };
+        match taken {
+            Err(_) if input.is_exceeded() => Err(Error::TooMuch { what: "the size of the pack", limit }),
+            taken => taken,
         }
+    }
+
+    fn take_pack(&self, input: &mut dyn Read) -> Result<Quarantine<'a>> {
+        let quarantine = self.db.quarantine()?;
+        quarantine.store().receive(input)?.keep()?;
         Ok(quarantine)
     }
 }

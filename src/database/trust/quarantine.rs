@@ -82,6 +82,11 @@ impl<'a> Quarantine<'a> {
         self.made.insert(commit);
     }
 
+    /// The commits that [`Quarantine::vouch`] was told of, to tell another quarantine that reads them.
+    pub(crate) fn take_made(&mut self) -> HashSet<CommitId> {
+        std::mem::take(&mut self.made)
+    }
+
     /// Tells what stands against some moves of refs, if anything does. With `trust.require = signed` every new commit must
     /// be trusted; bad signatures, merge commits that are not what their parents make them, missing and damaged objects
     /// always count, and so does a ref that goes backwards or sideways. What was put is flushed first.

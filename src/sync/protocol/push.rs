@@ -7,6 +7,7 @@ use crate::object::Id;
 use crate::refs::RefName;
 use crate::sync::error::{Error, Result, excerpt, strange};
 use crate::sync::pktline::{Packet, Packets, line, write_data, write_flush, write_line};
+use crate::sync::stream::COMMAND;
 
 /// A list without refs has this name for none, to have a place for the capabilities.
 const NO_REF: &str = "capabilities^{}";
@@ -25,7 +26,7 @@ pub(crate) struct Pushable {
 /// Writes the refs and what this server can do.
 pub(crate) fn write_pushable(out: &mut dyn Write, refs: &[(RefName, Id)]) -> io::Result<()> {
     let capabilities = format!(
-        "report-status delete-refs side-band-64k quiet atomic ofs-delta object-format={FORMAT} agent={}",
+        "report-status delete-refs side-band-64k quiet atomic ofs-delta object-format={FORMAT} agent={} {COMMAND}=1",
         agent()
     );
     let mut lines = refs.iter().map(|(name, id)| format!("{id} {name}"));

@@ -31,7 +31,7 @@ pub(in crate::sync) fn answer(
     let mut bands = Multiplexer::new(out);
     answer.write(&mut bands).map_err(Error::Connection)?;
     if let Some((plan, from)) = plan {
-        match write(db, &plan, from, &mut bands) {
+        match write(db, &plan, from, &mut bands, &mut |_| ()) {
             Ok(()) => {}
             Err(error @ Error::Connection(_)) => return Err(error),
             Err(error) => {

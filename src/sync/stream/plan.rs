@@ -62,10 +62,10 @@ pub(super) struct Own {
 }
 
 /// All that is to be sent.
-pub(super) struct Plan {
+pub(in crate::sync) struct Plan {
     pub(super) commits: Vec<Planned>,
     pub(super) tags: Vec<TagId>,
-    pub(super) totals: Totals,
+    pub(in crate::sync) totals: Totals,
 }
 
 /// Why there is no plan.

@@ -32,7 +32,7 @@ const AHEAD: u64 = 1 << 16;
 
 /// Where a stream goes on that was cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Position {
+pub(in crate::sync) struct Position {
     /// How many records have arrived, pieces not counted.
     pub(super) records: u64,
     /// Of the content that the last of them begins, how many bytes have arrived in pieces; `None` where that is no content
@@ -40,22 +40,29 @@ pub(super) struct Position {
     pub(super) pieces: Option<u64>,
 }
 
-/// Writes the blocks of a plan from a position on.
+/// Writes the blocks of a plan from a position on. `told` is called with how many documents are written.
 ///
 /// # Errors
 /// [`Error::Connection`] when `out` fails; what cannot be read.
-pub(super) fn write(db: &Database, plan: &Plan, from: Position, out: &mut dyn Write) -> Result<()> {
+pub(in crate::sync) fn write(
+    db: &Database,
+    plan: &Plan,
+    from: Position,
+    out: &mut dyn Write,
+    told: &mut dyn FnMut(u64),
+) -> Result<()> {
     let mut packer = Packer::new(plan.totals.bytes).map_err(Error::Connection)?;
     std::thread::scope(|scope| {
         let (sink, blocks) = sync_channel(WAITING);
         let reading = scope.spawn(move || Sender::new(db, plan, from, sink).run());
         let mut written = Ok(());
-        for raw in blocks {
+        for (raw, documents) in blocks {
             // Whatever becomes of the connection behind it, the other side has this block.
             written = packer.write(&raw, out).and_then(|()| out.flush());
             if written.is_err() {
                 break;
             }
+            told(documents);
         }
         match reading.join() {
             // Nobody takes blocks any more where writing them has failed.
@@ -91,7 +98,7 @@ struct Sender<'d> {
     db: &'d Database,
     plan: &'d Plan,
     from: Position,
-    sink: SyncSender<Vec<u8>>,
+    sink: SyncSender<(Vec<u8>, u64)>,
     /// The records of the block that is being filled.
     raw: Vec<u8>,
     /// How many records there were, sent or passed over. Read by the threads that read ahead.
@@ -100,12 +107,14 @@ struct Sender<'d> {
     numbers: IdMap<u64>,
     /// The key before, in this commit.
     path: Vec<u8>,
+    /// How many documents were gone through.
+    documents: u64,
 }
 
 impl<'d> Sender<'d> {
-    fn new(db: &'d Database, plan: &'d Plan, from: Position, sink: SyncSender<Vec<u8>>) -> Sender<'d> {
+    fn new(db: &'d Database, plan: &'d Plan, from: Position, sink: SyncSender<(Vec<u8>, u64)>) -> Sender<'d> {
         let (raw, records, numbers) = (Vec::with_capacity(2 * FULL), Arc::new(AtomicU64::new(0)), IdMap::default());
-        Sender { db, plan, from, sink, raw, records, numbers, path: Vec::new() }
+        Sender { db, plan, from, sink, raw, records, numbers, path: Vec::new(), documents: 0 }
     }
 
     fn run(mut self) -> Result<(), Stopped> {
@@ -157,7 +166,7 @@ impl<'d> Sender<'d> {
             return Ok(());
         }
         let raw = std::mem::replace(&mut self.raw, Vec::with_capacity(2 * FULL));
-        self.sink.send(raw).map_err(|_| Stopped::Alone)
+        self.sink.send((raw, self.documents)).map_err(|_| Stopped::Alone)
     }
 
     /// Sends a commit; false where it has something that cannot be carried.
@@ -240,6 +249,7 @@ impl<'d> Sender<'d> {
             },
             None => None,
         };
+        self.documents += 1;
         let path = key.path().as_bytes();
         let shared = path.iter().zip(&self.path).take_while(|(a, b)| a == b).count();
         let part = KeyPart { shared, rest: &path[shared..] };

@@ -25,7 +25,7 @@ fn plan(db: &Database, wants: &[Id], common: &[CommitId]) -> Plan {
 /// The blocks of a stream.
 fn blocks(db: &Database, plan: &Plan, from: Position) -> Vec<Block> {
     let mut out = Vec::new();
-    write(db, plan, from, &mut out).unwrap();
+    write(db, plan, from, &mut out, &mut |_| ()).unwrap();
     let (mut source, mut blocks) = (&out[..], Vec::new());
     while !source.is_empty() {
         blocks.push(Block::read(&mut source).unwrap());
