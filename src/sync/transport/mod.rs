@@ -93,6 +93,10 @@ impl<T: Transport + ?Sized> Transport for &mut T {
         (**self).call(service, body)
     }
 
+    fn needs_advertisement(&self) -> bool {
+        (**self).needs_advertisement()
+    }
+
     fn stream(
         &mut self,
         service: Service,

@@ -108,6 +108,24 @@ fn fetching_over_a_link_that_fails_anywhere() {
 }
 
 #[test]
+fn little_is_sent_where_little_is_new() {
+    let farm = Farm::new();
+    farm.field(&["fetch", "-q"]).ok();
+    let fetched = || {
+        farm.link.take();
+        farm.field(&["fetch", "-q"]).ok();
+        let (sent, came) = farm.link.take();
+        sent + came
+    };
+    let nothing = fetched();
+    assert!(nothing <= 300, "{nothing}");
+    farm.sandbox.isodb_with_input(["--db", "barn.isodb", "put", "cows/7"], "{\"kg\":9}").ok();
+    let one = fetched();
+    assert!((nothing..=900).contains(&one), "{one}");
+    assert_eq!(farm.field(&["get", "--at", "origin/main", "cows/7"]).ok().text(), "{\"kg\":9}");
+}
+
+#[test]
 fn an_answer_that_is_lost() {
     let farm = Farm::new();
     farm.field(&["pull", "-q"]).ok();
