@@ -159,7 +159,7 @@ pub trait Disk: Debug + Send + Sync {
     /// The `len` bytes of a file from `offset` on; `UnexpectedEof` when it has fewer.
     fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>>;
 
-    /// Makes a file that was written in parts like one made with [`Access::ReadOnly`].
+    /// Makes a file that was written in parts like one made with [`Access::ReadOnly`], where the file system knows of such.
     fn set_read_only(&self, path: &Path) -> io::Result<()>;
 
     /// Sets the time at which a file was last written to now, if it is longer ago than `age`: the file is in use.

@@ -136,7 +136,11 @@ impl Disk for OsDisk {
     fn set_read_only(&self, path: &Path) -> io::Result<()> {
         let mut permissions = fs::metadata(path)?.permissions();
         permissions.set_readonly(true);
-        fs::set_permissions(path, permissions)
+        match fs::set_permissions(path, permissions) {
+            // A file system without such a thing, as sticks have it: the file can be written to, and is not.
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => Ok(()),
+            set => set,
+        }
     }
 
     fn touch(&self, path: &Path, age: Duration) -> io::Result<()> {

@@ -43,6 +43,7 @@ mod signers;
 mod signing;
 mod simulate;
 mod status;
+mod stick;
 mod sync;
 mod tag;
 mod trust;
