@@ -68,7 +68,7 @@ pub struct Agreement {
 /// remote, which has moved meanwhile, is met again for the nth time.
 ///
 /// # Errors
-/// As [`meet`] and [`offer`], and as [`Database::merge`]; [`Error::Unfinished`]. What was merged before the error stays.
+/// As [`meet`] and [`offer`], and as [`Database::merge`]; [`Error::Unfinished`], [`Error::Detached`]. What was merged before the error stays.
 pub fn agree(
     here: &mut Here<'_, '_>,
     to: &mut dyn Transport,
@@ -76,6 +76,10 @@ pub fn agree(
     options: &AgreeOptions<'_>,
     pause: &mut dyn FnMut(u32),
 ) -> Result<Agreement> {
+    if !options.is_all {
+        // Found out before anything is sent.
+        current(here.db)?;
+    }
     let mut agreement = Agreement::default();
     let mut to = to;
     for round in 1.. {
@@ -186,7 +190,7 @@ fn branches(
     meeting: &Meeting,
 ) -> Result<Vec<(RefName, RefName)>> {
     if !options.is_all {
-        let (name, _) = db.head()?;
+        let name = current(db)?;
         let there = upstream(db, remote, &name);
         return Ok(vec![(name, there)]);
     }
@@ -194,6 +198,12 @@ fn branches(
     let theirs = meeting.refs.iter().filter(|found| found.id.is_some()).map(|found| found.there.clone());
     let all: BTreeSet<RefName> = ours.chain(theirs.filter(RefName::is_branch)).chain([db.head()?.0]).collect();
     Ok(all.into_iter().filter(RefName::is_branch).map(|name| (name.clone(), name)).collect())
+}
+
+/// The current branch.
+fn current(db: &Database) -> Result<RefName> {
+    let (name, _) = db.head()?;
+    if name.is_branch() { Ok(name) } else { Err(Error::Detached) }
 }
 
 /// The name that a branch has at a remote: what the configuration says as git does, else the same.
@@ -214,7 +224,7 @@ pub fn pull(
     remote: &Remote,
     wish: &FetchWish<'_>,
 ) -> Result<(Meeting, Option<MergeOutcome>)> {
-    let (name, head) = here.db.head()?;
+    let name = current(here.db)?;
     let there = upstream(here.db, remote, &name);
     let meeting = meet(here, from, Some(remote), wish)?;
     if let Some(left) = meeting.left {
@@ -224,10 +234,7 @@ pub fn pull(
     if theirs.is_none() && meeting.refs.iter().any(|found| found.there.is_branch()) {
         return Err(Error::NoRef { name: there.to_string() });
     }
-    let outcome = match (theirs, head) {
-        (None, None) => None,
-        _ => merge(here, &name, theirs)?,
-    };
+    let outcome = merge(here, &name, theirs)?;
     Ok((meeting, outcome))
 }
 

@@ -173,7 +173,7 @@ impl Clone {
         };
         let mut all = db.quarantine()?;
         made.into_iter().for_each(|commit| all.vouch(commit));
-        meet::check(&all, &refs, runner)?;
+        meet::check(&all, refs.iter(), runner)?;
         drop(all);
         let (head, edits) = self.edits(&db, &refs)?;
         let commit = refs.iter().find(|found| found.name == head).and_then(|found| found.id).map(CommitId);

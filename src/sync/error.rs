@@ -53,6 +53,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// HEAD is at a commit, and not on a branch that could be met.
+    #[error("HEAD is on no branch, so there is none that the other side could have too")]
+    Detached,
     /// There is something where a clone is to be made.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),

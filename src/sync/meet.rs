@@ -153,7 +153,10 @@ pub fn meet(
         quarantine => quarantine,
     };
     if let Some(quarantine) = quarantine {
-        check(&quarantine, &refs, here.runner)?;
+        // What a ref led to before was let in then.
+        let led_to: HashSet<Id> = arrived.iter().filter_map(|found| found.old).collect();
+        let new = refs.iter().filter(|found| found.id.is_some_and(|id| !led_to.contains(&id)));
+        check(&quarantine, new, here.runner)?;
         for found in &mut arrived {
             found.arrival = compare(quarantine.database(), found)?;
         }
@@ -208,11 +211,15 @@ fn gone(db: &Database, remote: &Remote, prefixes: &[String], refs: &[RemoteRef])
 }
 
 /// Makes sure that all of it may come in.
-pub(super) fn check(quarantine: &Quarantine<'_>, refs: &[RemoteRef], runner: &mut dyn Runner) -> Result<()> {
+pub(super) fn check<'r>(
+    quarantine: &Quarantine<'_>,
+    refs: impl Iterator<Item = &'r RemoteRef>,
+    runner: &mut dyn Runner,
+) -> Result<()> {
     let mut seen = HashSet::new();
     // What a ref loses is the remote's matter.
     let one = |found: &RemoteRef| Some(RefMove { name: found.name.clone(), old: None, new: found.id? });
-    let moves: Vec<RefMove> = refs.iter().filter_map(one).filter(|found| seen.insert(found.new)).collect();
+    let moves: Vec<RefMove> = refs.filter_map(one).filter(|found| seen.insert(found.new)).collect();
     let mut refusals = quarantine.check(&moves, runner)?;
     for (name, reason) in unconnected(quarantine.database(), &moves)? {
         refusals.push(Refusal { name, refused: Refused::Damaged { reason } });

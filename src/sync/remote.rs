@@ -186,6 +186,10 @@ impl Remote {
 
     /// The ref here that keeps one of the remote's.
     pub fn tracking(&self, there: &RefName) -> Option<RefName> {
+        // Its place is that of git's note of where the remote's HEAD leads.
+        if there.as_str() == "refs/heads/HEAD" {
+            return None;
+        }
         self.maps.iter().find_map(|map| map.other(there, true))
     }
 
@@ -292,6 +296,7 @@ mod tests {
         assert_eq!(remote.tracking(&pair.0), Some(pair.1.clone()));
         assert_eq!(remote.tracked(&pair.1), Some(pair.0));
         assert_eq!(remote.tracking(&name("refs/tags/v1")), None);
+        assert_eq!(remote.tracking(&name("refs/heads/HEAD")), None);
         assert_eq!(remote.tracked(&name("refs/remotes/barns/a")), None);
         let config = "[remote \"x\"]\nurl = a:b\nfetch = refs/heads/m*n:refs/remotes/y/*/z\nfetch = +refs/heads/q:refs/remotes/q\n";
         let remote = Remote::find(&Config::parse(config).unwrap(), "x").unwrap();

@@ -213,6 +213,9 @@ fn of_sync(context: &Context, error: &SyncError) -> (Status, Option<String>) {
             Status::Usage,
             Some("`isodb remote list` lists those that there are, `isodb remote add NAME URL` adds one".into()),
         ),
+        SyncError::Detached => {
+            (Status::Usage, Some("`git --git-dir=DIR symbolic-ref HEAD refs/heads/NAME` puts it on one".into()))
+        }
         SyncError::Unfinished { .. } => (Status::No, Some("the same command goes on from there".into())),
         SyncError::Exists(_) => (Status::Usage, Some("name another directory".into())),
         SyncError::NoRef { .. } => (Status::No, Some("`isodb ls-remote URL` lists the refs that it has".into())),

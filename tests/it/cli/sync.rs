@@ -168,6 +168,11 @@ fn pulling_merges() {
     let json = farm.field(&["pull", "--json"]).status(1).line();
     assert!(json.contains("\"conflicts\":1") && json.contains("\"new\":false"), "{json}");
     refused(farm.field(&["pull", "./barn.isodb"]), 2, "has no name here");
+    farm.sandbox.bash("git --git-dir=field.isodb update-ref --no-deref HEAD refs/heads/main").ok();
+    for command in ["pull", "sync"] {
+        refused(farm.field(&[command]), 2, "HEAD is on no branch");
+    }
+    farm.sandbox.bash("git --git-dir=field.isodb symbolic-ref HEAD refs/heads/main").ok();
     farm.field(&["config", "branch.main.remote", "barn"]).ok();
     farm.field(&["config", "branch.main.merge", "refs/heads/other"]).ok();
     refused(farm.field(&["pull"]), 1, "has no ref refs/heads/other");
@@ -187,6 +192,9 @@ fn syncing_ends_in_agreement() {
     assert_eq!((&record["commit"], &record["agreed"]), (&head.clone().into(), &true.into()));
     assert_ne!(record["old"], Value::Null);
     assert!(record["received"].as_u64() > Some(100) && record["sent"].as_u64() > Some(100), "{record}");
+    let record = json(farm.field(&["sync", "--json"]).ok());
+    let bytes = record["received"].as_u64().unwrap() + record["sent"].as_u64().unwrap();
+    assert!(bytes < 300 && record["rounds"] == 1, "{record}");
     assert_eq!(farm.barn(&["head"]).ok().line(), head);
     farm.put("barn.isodb", "a", "of the barn");
     farm.put("field.isodb", "a", "of the field");
