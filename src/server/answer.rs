@@ -100,6 +100,11 @@ impl Work {
         response
     }
 
+    /// A push to a database has been answered.
+    pub(super) fn pushed(&self, site: &Site) {
+        self.shared.surroundings.pushed(&site.database);
+    }
+
     /// Lets a database answer.
     pub(super) fn with_server(
         &self,

@@ -87,6 +87,9 @@ pub trait Surroundings: Send + Sync + 'static {
     /// When there is nothing that could; the request fails.
     fn runner(&self) -> io::Result<Box<dyn Runner>>;
 
+    /// Is told when a push to a database has been answered, whatever came of it: upkeep may be due.
+    fn pushed(&self, database: &Database);
+
     /// Is told of each request when its answer has been sent or given up.
     fn answered(&self, request: &Answered);
 }

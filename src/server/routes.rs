@@ -129,7 +129,12 @@ async fn call(State(shared): Of, site: Option<String>, name: String, asked: Requ
     let work = Work::new(Arc::clone(&shared), notes);
     work.run(head, move |work, out| {
         let mut input = body.reader();
-        work.with_server(&target.site, |server| server.answer(target.service, &mut *input, out).map(|_| ()))
+        let answered =
+            work.with_server(&target.site, |server| server.answer(target.service, &mut *input, out).map(|_| ()));
+        if target.service == Service::ReceivePack {
+            work.pushed(&target.site);
+        }
+        answered
     })
     .await
 }

@@ -1,10 +1,8 @@
 //! Environment, home, clock and terminal, turned into plain values: the one place that asks for them.
 
-use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +13,7 @@ use crate::args::{ColorChoice, CommitArgs, Global, SyncArgs};
 use crate::error::Failure;
 use crate::scripts::Worker;
 use crate::time;
+use crate::upkeep::Upkeep;
 
 /// What a command knows of the world around it.
 pub(crate) struct Context {
@@ -23,8 +22,7 @@ pub(crate) struct Context {
     pub(crate) user: OnceLock<Config>,
     /// Who signs, once it is known.
     pub(crate) signer: OnceLock<Option<Arc<dyn Signer>>>,
-    /// The upkeep that was started last.
-    upkeep: RefCell<Option<Child>>,
+    upkeep: Upkeep,
 }
 
 /// A variable of the environment that is set and not empty.
@@ -50,7 +48,7 @@ pub(crate) fn clock() -> Result<i64> {
 
 impl Context {
     pub(crate) fn new(global: Global) -> Context {
-        Context { global, upkeep: RefCell::default(), user: OnceLock::new(), signer: OnceLock::new() }
+        Context { global, upkeep: Upkeep::default(), user: OnceLock::new(), signer: OnceLock::new() }
     }
 
     /// A number for what is to be random, another each time.
@@ -174,21 +172,9 @@ impl Context {
     /// Starts a gc in the background if it is time for one, after a command has made a commit. It is not waited for, and
     /// what keeps it from starting is no error of the command.
     pub(crate) fn start_upkeep(&self, db: &Database, outcome: Outcome) {
-        let is_off = raw_variable("ISODB_GC_AUTO").is_some_and(|value| value == "0");
-        let Some(commit) = outcome.head.filter(|_| outcome.is_new && !is_off) else { return };
-        let mut running = self.upkeep.borrow_mut();
-        let is_running = running.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)));
-        if is_running || !db.is_gc_due(commit).unwrap_or(false) {
-            return;
+        if let Some(commit) = outcome.head.filter(|_| outcome.is_new) {
+            self.upkeep.start(db.root(), || db.is_gc_due(commit).unwrap_or(false));
         }
-        let Ok(program) = std::env::current_exe() else { return };
-        let mut command = Command::new(program);
-        command.arg("--db").arg(db.root()).args(["gc", "--auto", "--quiet"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Ctrl-C is meant for the command in front.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        *running = command.spawn().ok();
     }
 
     /// The directory that `--db` or else `$ISODB_DIR` names.

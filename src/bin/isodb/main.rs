@@ -24,6 +24,7 @@ mod scripts;
 mod settings;
 mod signing;
 mod time;
+mod upkeep;
 mod versions;
 
 use std::ffi::OsString;

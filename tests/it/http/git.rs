@@ -133,3 +133,29 @@ fn on_stdin_and_stdout() {
     assert_eq!(answered.text().matches("000eversion 2\n").count(), 2);
     assert_eq!(answered.stderr(), "");
 }
+
+#[test]
+fn upkeep_follows_many_pushes() {
+    let farm = Farm::new();
+    farm.put("a", "1");
+    farm.isodb(&["config", "gc.autoPackLimit", "4"]).ok();
+    let mut command = farm.sandbox.command("bash");
+    command.args(["-c", "exec isodb serve -q --listen 127.0.0.1:0 farm.isodb >url"]).env_remove("ISODB_GC_AUTO");
+    let mut server = command.spawn().unwrap();
+    let pushes = "until grep -q http url; do sleep 0.05; done
+        git clone -q --mirror $(cat url) git 2>said; cd git; git config --unset remote.origin.mirror
+        tree=$(git mktree </dev/null)
+        for n in $(seq 16); do
+            git push -q origin $(git commit-tree -m $n $tree):refs/heads/b$n || exit
+        done
+        # The last push has been answered when upkeep is started.
+        for n in $(seq 600); do
+            [ $(ls ../farm.isodb/objects/pack/*.pack | wc -l) -lt 16 ] && break
+            sleep 0.1
+        done
+        ls ../farm.isodb/objects/pack/*.pack | wc -l";
+    let left = farm.bash(pushes).ok().line();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(left.trim().parse::<u32>().unwrap() < 16, "{left} packs");
+}

@@ -29,6 +29,8 @@ impl Surroundings for World {
         Ok(Box::new(InProcess::new().map_err(|failure| io::Error::other(failure.0))?))
     }
 
+    fn pushed(&self, _: &Database) {}
+
     fn answered(&self, request: &Answered) {
         self.0.lock().unwrap().push(request.clone());
     }

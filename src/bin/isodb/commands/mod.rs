@@ -222,5 +222,9 @@ fn serve_on_stdio(context: &Context, dir: &Path, service: Service) -> Result<()>
     let limits = serve_limits(&db)?;
     let mut runner = context.runner()?;
     let mut server = Server::new(&db, context.mover(&db)?, &mut runner, limits);
-    Ok(server.converse(service, &mut io::stdin().lock(), &mut io::stdout().lock())?)
+    server.converse(service, &mut io::stdin().lock(), &mut io::stdout().lock())?;
+    if service == Service::ReceivePack {
+        context.start_upkeep(&db, Outcome { head: db.head()?.1, is_new: true });
+    }
+    Ok(())
 }

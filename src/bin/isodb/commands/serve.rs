@@ -5,6 +5,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -20,6 +21,10 @@ use crate::error::{Failure, say};
 use crate::feed::seconds;
 use crate::output::Output;
 use crate::scripts::Worker;
+use crate::upkeep::Upkeep;
+
+/// Upkeep looks after so many pushes whether there is something to do.
+const PUSHES: usize = 16;
 
 /// Serve databases over HTTP, to isodb and to git
 ///
@@ -91,7 +96,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let limits = HttpLimits { connections: args.connections.max(1), idle: args.idle, ..HttpLimits::default() };
     let options = ServeOptions { sites, admission, is_read_only: args.read_only, tls, limits };
-    let mut server = HttpServer::new(options, World { people, is_quiet: context.is_quiet() })?;
+    let mut server = HttpServer::new(options, World::new(people, context.is_quiet()))?;
     stop_when_told(server.stopper()).map_err(|error| Failure::system(format!("cannot listen to signals: {error}")))?;
     if args.stdio {
         return Ok(server.converse(io::stdin(), io::stdout())?);
@@ -136,6 +141,15 @@ fn addresses(text: &str) -> Result<Vec<SocketAddr>> {
 struct World {
     people: HashMap<PathBuf, Person>,
     is_quiet: bool,
+    /// How much was pushed.
+    pushes: AtomicUsize,
+    upkeep: Upkeep,
+}
+
+impl World {
+    fn new(people: HashMap<PathBuf, Person>, is_quiet: bool) -> World {
+        World { people, is_quiet, pushes: AtomicUsize::new(0), upkeep: Upkeep::default() }
+    }
 }
 
 impl Surroundings for World {
@@ -147,6 +161,13 @@ impl Surroundings for World {
 
     fn runner(&self) -> io::Result<Box<dyn Runner>> {
         Ok(Box::new(Worker::new()?))
+    }
+
+    fn pushed(&self, database: &Database) {
+        // Each push adds a pack. Upkeep finds out itself whether there is enough to do.
+        if self.pushes.fetch_add(1, Ordering::Relaxed) % PUSHES == PUSHES - 1 {
+            self.upkeep.start(database.root(), || true);
+        }
     }
 
     fn answered(&self, request: &Answered) {
