@@ -3,7 +3,7 @@
 //! Times decide only in which order commits are looked at, never what the answer is: clocks in the field go wrong.
 //! Generation numbers, where the commit-graph file has them, end a walk early.
 
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::Database;
 use super::error::Result;
@@ -52,6 +52,32 @@ impl Database {
         }
         let order = parents_first(places.len(), |at| &parents[at]);
         Ok(order.into_iter().map(|at| lineage.id(places[at as usize])).collect())
+    }
+
+    /// What can be reached from some commits and is lacked by somebody, where each of several others has all that can be
+    /// reached from its own commits: how many commits that are, and the ones that all have and that the rest is built on,
+    /// none of which is an ancestor of another. Where there are no others, nobody has anything.
+    pub(crate) fn lacked(&self, heads: &[CommitId], others: &[Vec<CommitId>]) -> Result<(usize, Vec<CommitId>)> {
+        let mut lineage = self.lineage()?;
+        let all = std::iter::once(heads).chain(others.iter().map(Vec::as_slice));
+        let mut groups: Vec<Vec<u32>> = all.map(|ids| ids.iter().map(|id| lineage.place(*id)).collect()).collect();
+        if others.is_empty() {
+            groups.push(Vec::new());
+        }
+        let mut walk = Walk::new(&mut lineage, groups.len());
+        walk.run(&groups, 0)?;
+        walk.settle()?;
+        let met: Vec<u32> = walk.met.iter().copied().filter(|place| walk.marks(*place)[0] & 1 != 0).collect();
+        let (had, lacked): (Vec<u32>, Vec<u32>) = met.into_iter().partition(|place| walk.is_full(*place));
+        let had: HashSet<u32> = had.into_iter().collect();
+        let mut below: Vec<u32> = groups[0].iter().copied().filter(|place| had.contains(place)).collect();
+        for &place in &lacked {
+            below.extend(lineage.parents(place)?.into_iter().filter(|parent| had.contains(parent)));
+        }
+        below.sort_unstable();
+        below.dedup();
+        let below = independent(&mut lineage, below)?;
+        Ok((lacked.len(), sorted_ids(&lineage, below)))
     }
 }
 

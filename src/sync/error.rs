@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::stream::Totals;
 use crate::database::Refusal;
+use crate::object::CommitId;
 use crate::{database, object, refs, tree};
 
 /// Why an exchange failed.
@@ -108,6 +109,33 @@ pub enum Error {
         /// What that means, or what the server says itself.
         reason: String,
     },
+    /// What was given as a bundle is none that can be read.
+    #[error("it is no bundle that can be read here: {0}")]
+    Bundle(String),
+    /// A bundle builds on commits that are not here, of which this is one.
+    #[error("the bundle builds on commit {commit}{}, which is not here", in_brackets(.text))]
+    Lacking {
+        /// The commit.
+        commit: CommitId,
+        /// What the bundle says of it for people.
+        text: String,
+    },
+    /// This node's own file in a folder where nodes meet has what is not here, and stays there for the others.
+    #[error("{} builds on commit {commit}, which is not here any more, so it is not replaced", .path.display())]
+    NotReplaced {
+        /// The file.
+        path: PathBuf,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// A file beside the database cannot be read or written.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The connection failed.
     #[error("the connection failed: {0}")]
     Connection(#[source] io::Error),
@@ -132,6 +160,11 @@ impl From<refs::Error> for Error {
     fn from(error: refs::Error) -> Error {
         Error::Database(error.into())
     }
+}
+
+/// A text that is added to another where there is one.
+fn in_brackets(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
 }
 
 /// The start of what the other side said, in one line and without what a terminal would obey.

@@ -4,6 +4,7 @@
 //! a service answers for one database. **Invariant:** nothing that came in is led to by a ref before it was checked.
 
 mod agree;
+mod bundle;
 mod clone;
 mod error;
 mod exchange;
@@ -25,8 +26,13 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transport;
+mod via;
 
 pub use agree::{AgreeOptions, Agreed, Agreement, agree, pause_before, pull, upstream};
+pub use bundle::{
+    Bundle, BundleFile, BundleHeader, BundlePlan, BundleReport, BundleRequest, NodeName, NodeNameError,
+    take as take_bundle, write_file,
+};
 pub use clone::{Clone, Cloned};
 pub use error::Error;
 pub use exchange::{FetchOptions, Fetching, PushEdit, PushOptions, PushReport, Pushing};
@@ -42,3 +48,4 @@ pub use remote::Remote;
 pub use serve::{ServeLimits, Server};
 pub use stream::Totals;
 pub use transport::{Credentials, HttpOptions, Transport, by_command, by_daemon, by_http, to_database};
+pub use via::{Via, ViaFile, ViaLeft, ViaRequest, ViaState, via};

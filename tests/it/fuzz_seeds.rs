@@ -9,6 +9,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 #[path = "../../fuzz/bodies/allowed_signers.rs"]
 mod allowed_signers;
+#[path = "../../fuzz/bodies/bundle.rs"]
+mod bundle;
 #[path = "../../fuzz/bodies/pack.rs"]
 mod pack;
 #[path = "../../fuzz/bodies/private_key.rs"]
@@ -24,8 +26,9 @@ mod sshsig;
 type Body = fn(&[u8]);
 
 /// Each target's name and body.
-const TARGETS: [(&str, Body); 6] = [
+const TARGETS: [(&str, Body); 7] = [
     ("allowed_signers", allowed_signers::run),
+    ("bundle", bundle::run),
     ("pack", pack::run),
     ("private_key", private_key::run),
     ("proof", proof::run),
@@ -61,6 +64,9 @@ fn seeds_are_what_they_should_be() {
         let seed = std::fs::read(&path).unwrap();
         let armor = isodb::split_signed(isodb::Kind::Commit, &seed).map_or(seed, |signed| signed.armor);
         assert!(isodb::Signature::parse(&armor).is_ok(), "{}", path.display());
+    }
+    for path in files("seeds/bundle") {
+        assert!(bundle::is_sound(&std::fs::read(&path).unwrap()), "{}", path.display());
     }
     for path in files("seeds/protocol") {
         assert!(protocol::is_sound(&std::fs::read(&path).unwrap()), "{}", path.display());

@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use isodb::{CommitId, CommitInfo, Config, Database, Disk, Expect, Ident, OsDisk, Outcome, Person, RefName, Signer};
+use isodb::{
+    CommitId, CommitInfo, Config, Database, Disk, Expect, Ident, NodeName, OsDisk, Outcome, Person, RefName, Signer,
+};
 
 use crate::args::{ColorChoice, CommitArgs, Global, SyncArgs};
 use crate::error::Failure;
@@ -286,6 +288,26 @@ impl Context {
             Some("none") => Expect::Absent,
             Some(revision) => Expect::At(db.resolve(revision)?),
         })
+    }
+
+    /// What this node is called, if it has a name: the setting `isodb.name` of the database.
+    pub(crate) fn node_name(&self, db: &Database) -> Result<Option<NodeName>> {
+        let name = db.config().get("isodb.name").map(str::parse).transpose();
+        Ok(name.map_err(|error: isodb::NodeNameError| Failure::usage(format!("isodb.name: {error}")))?)
+    }
+
+    /// What this node is called: as is said, else as it was before. One without a name keeps the one that is said, or gets one
+    /// after the machine.
+    pub(crate) fn named(&self, db: &mut Database, said: Option<NodeName>) -> Result<NodeName> {
+        if let Some(name) = self.node_name(db)? {
+            return Ok(said.unwrap_or(name));
+        }
+        // Another database of this machine must not be called so.
+        let after_machine = || NodeName::like(&format!("{:.40}-{:06}", host_name(), self.seed()));
+        let name = said.or_else(after_machine).or_else(|| NodeName::like(&format!("node-{}", self.seed())));
+        let name = name.ok_or_else(|| Failure::usage("this node needs a name").hint("say it: --as NAME"))?;
+        db.configure(|config| config.with("isodb.name", name.as_str()).map(Some))?;
+        Ok(name)
     }
 
     /// The commits that `--on` names.

@@ -223,6 +223,16 @@ fn of_sync(context: &Context, error: &SyncError) -> (Status, Option<String>) {
         SyncError::Http { status: 401, .. } => {
             (Status::System, Some("set ISODB_TOKEN or http.tokenFile, or write https://USER:PASSWORD@HOST/PATH".into()))
         }
+        SyncError::Bundle(_) => (Status::Damaged, None),
+        SyncError::Lacking { .. } => (
+            Status::No,
+            Some("ask for one that is made --since a commit that is here, or without --for and --since".into()),
+        ),
+        SyncError::NotReplaced { .. } => (
+            Status::No,
+            Some("go on under another name, by --as NAME; others that have the commit read the file".into()),
+        ),
+        SyncError::File { source, .. } => (Status::System, of_io(source)),
         SyncError::Protocol(_) | SyncError::TooMuch { .. } => (Status::Damaged, None),
         _ => (Status::System, None),
     }

@@ -25,6 +25,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 9] = [
             "upload-pack",
             "receive-pack",
             "serve",
+            "bundle",
             "changes",
             "watch",
         ],

@@ -26,6 +26,7 @@ mod signing;
 mod time;
 mod upkeep;
 mod versions;
+mod via;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

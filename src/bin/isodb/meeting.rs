@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::Result;
 use isodb::{
-    Arrival, Database, Direction, FetchLimits, Listener, Location, Meeting, Progress, Remote, Transport, Unit,
+    Arrival, Database, Direction, FetchLimits, Listener, Location, Meeting, Progress, Remote, Source, Transport, Unit,
 };
 
 use crate::context::Context;
@@ -79,14 +79,9 @@ impl Target {
         self.remote.as_ref().map_or(&self.url, Remote::name)
     }
 
-    /// The way there, to fetch.
-    pub(crate) fn transport(
-        &self,
-        context: &Context,
-        db: &Database,
-        programs: &ProgramArgs,
-    ) -> Result<Box<dyn Transport>> {
-        self.by(context, db, programs, &self.url)
+    /// What it is fetched from.
+    pub(crate) fn source(&self, context: &Context, db: &Database, programs: &ProgramArgs) -> Result<Box<dyn Source>> {
+        remote::source(context, &self.url.parse()?, &self.programs(db, programs))
     }
 
     /// The way there, to push.
@@ -96,19 +91,18 @@ impl Target {
         db: &Database,
         programs: &ProgramArgs,
     ) -> Result<Box<dyn Transport>> {
-        self.by(context, db, programs, &self.push_url)
+        remote::transport(context, &self.push_url.parse()?, &self.programs(db, programs))
     }
 
-    fn by(&self, context: &Context, db: &Database, programs: &ProgramArgs, url: &str) -> Result<Box<dyn Transport>> {
+    fn programs(&self, db: &Database, programs: &ProgramArgs) -> Programs {
         let setting = |key: &str| {
             let remote = self.remote.as_ref()?;
             db.config().get(&format!("remote.{}.{key}", remote.name())).map(str::to_owned)
         };
-        let programs = Programs {
+        Programs {
             upload: programs.upload_pack.clone().or_else(|| setting("uploadpack")),
             receive: programs.receive_pack.clone().or_else(|| setting("receivepack")),
-        };
-        remote::transport(context, &url.parse()?, &programs)
+        }
     }
 }
 

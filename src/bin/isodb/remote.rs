@@ -1,13 +1,14 @@
-//! The way to another database: from what a user writes to a transport.
+//! The way to another database: from what a user writes to a transport, or to a bundle.
 
 use std::ffi::OsString;
 use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Result;
-use isodb::{Location, Service, SshOptions, Transport};
+use isodb::{BundleFile, Location, OsDisk, Service, Source, SshOptions, Transport};
 
 use crate::context::Context;
+use crate::error::Failure;
 use crate::scripts::Worker;
 
 /// Which programs stand for a remote's services, as words for a shell; by default isodb itself.
@@ -26,9 +27,29 @@ impl Programs {
     }
 }
 
+/// The bundle that a location is, if it is one: a file where else a directory would be.
+pub(crate) fn bundle(context: &Context, location: &Location) -> Option<BundleFile> {
+    let Location::Path(path) = location else { return None };
+    let path = context.path(path);
+    path.is_file().then(|| BundleFile::new(Arc::new(OsDisk::new()), &path))
+}
+
+/// Makes what a location is fetched from: the transport that leads there, or a bundle.
+pub(crate) fn source(context: &Context, location: &Location, programs: &Programs) -> Result<Box<dyn Source>> {
+    match bundle(context, location) {
+        Some(bundle) => Ok(Box::new(bundle)),
+        None => Ok(Box::new(transport(context, location, programs)?)),
+    }
+}
+
 /// Makes the transport that leads to a location. Nothing is connected yet.
 pub(crate) fn transport(context: &Context, location: &Location, programs: &Programs) -> Result<Box<dyn Transport>> {
     let programs = programs.clone();
+    if let Some(bundle) = bundle(context, location) {
+        return Err(Failure::usage(format!("{} is a file, which can be fetched from alone", bundle.path().display()))
+            .hint("`isodb bundle create` writes one that goes back")
+            .into());
+    }
     match location.clone() {
         Location::Path(path) if programs.upload.is_none() && programs.receive.is_none() => {
             let db = context.database_at(&path)?;

@@ -61,6 +61,12 @@ proptest! {
                     let parents = db.store().commit(*id).unwrap().parents;
                     prop_assert!(parents.iter().all(|parent| !since[at..].contains(parent)), "parents come first");
                 }
+                let groups: Vec<Vec<CommitId>> = others.chunks(2).map(<[_]>::to_vec).collect();
+                let by_all = groups.iter().map(|ids| ids.iter().flat_map(|id| all[id].iter().copied()).collect());
+                let by_all = by_all.reduce(|one: BTreeSet<CommitId>, other| &one & &other).unwrap_or_default();
+                let had = &all[one] & &by_all;
+                let expected = (all[one].len() - had.len(), best(had, &all));
+                prop_assert_eq!(db.lacked(&[*one], &groups).unwrap(), expected);
                 let heads: BTreeSet<CommitId> = db.independent(&asked).unwrap().into_iter().collect();
                 prop_assert_eq!(heads.into_iter().collect::<Vec<_>>(), best(asked.iter().copied().collect(), &all));
             }

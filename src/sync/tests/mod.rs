@@ -6,6 +6,7 @@ mod facade;
 mod hostile;
 mod meet;
 mod negotiate;
+mod via;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub(crate) fn to(db: &Arc<Database>) -> impl Transport + use<> {
     to_database(db.clone(), ident(9), runner)
 }
 
-fn empty() -> Arc<Database> {
+pub(super) fn empty() -> Arc<Database> {
     Arc::new(database().1)
 }
 

@@ -43,6 +43,7 @@ const COMMANDS: &[&str] = &[
     "upload-pack",
     "receive-pack",
     "serve",
+    "bundle",
     "changes",
     "watch",
     "cat-object",
@@ -56,10 +57,11 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// The commands that have commands of their own.
-const NESTED: [(&str, &[&str]); 4] = [
+const NESTED: [(&str, &[&str]); 5] = [
     ("ref", &["set", "get", "list", "delete", "log"]),
     ("remote", &["add", "list", "set-url", "remove"]),
     ("rule", &["list", "add", "remove", "test"]),
+    ("bundle", &["create", "apply", "verify"]),
     ("trust", &["keygen", "list", "add", "remove", "pin"]),
 ];
 
@@ -216,6 +218,9 @@ fn every_member_of_a_json_answer_is_documented() {
         "push barn main",
         "sync barn",
         "ls-remote x",
+        "bundle create f",
+        "bundle verify f",
+        "bundle apply f",
         "rev-parse HEAD",
         "count-objects",
         "fsck",
@@ -224,6 +229,9 @@ fn every_member_of_a_json_answer_is_documented() {
         sandbox.write("new.json", "3");
         sandbox.write("swap.rhai", "no script");
         sandbox.write("changes", "{\"key\":\"a/b\",\"value\":4}");
+        if line == "fsck" {
+            std::fs::write(sandbox.db().join("refs/heads/bad"), "junk").unwrap();
+        }
         let words: Vec<&str> = line.split(' ').collect();
         if line == "fsck" {
             std::fs::write(sandbox.db().join("refs/heads/bad"), "junk").unwrap();

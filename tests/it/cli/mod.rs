@@ -2,6 +2,7 @@
 
 mod ancestry;
 mod apply;
+mod bundle;
 mod cat_object;
 mod changes;
 mod clone;

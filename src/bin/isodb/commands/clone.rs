@@ -69,13 +69,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let remote = Remote::new(&args.origin, &url)?;
     let programs = Programs { upload: args.upload_pack.clone(), receive: None };
     // Whether there is anything to clone is found out before anything is made.
-    let mut transport = remote::transport(context, &location, &programs)?;
+    let mut source = remote::source(context, &location, &programs)?;
     let disk: Arc<dyn Disk> =
         if args.sync.no_sync { Arc::new(OsDisk::without_sync()) } else { Arc::new(OsDisk::new()) };
     let branch = RefName::from_user("main").map_err(RefError::from).map_err(Error::from)?;
     let clone = DatabaseClone::begin(disk, &path, remote, &branch, &settings)?;
     let (who, mut runner) = (context.mover(clone.database())?, context.runner()?);
-    let cloned = clone.finish(&mut transport, args.limits.limits(), &who, &mut runner, &mut Shown::new(context))?;
+    let cloned = clone.finish(&mut *source, args.limits.limits(), &who, &mut runner, &mut Shown::new(context))?;
     let mut out = Output::new(context);
     if args.json {
         out.json(&json!({

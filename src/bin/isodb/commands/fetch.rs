@@ -1,7 +1,7 @@
 //! `isodb fetch`: bring what a remote has.
 
 use anyhow::Result;
-use isodb::{Arrival, FetchWish, Here, RefName, meet};
+use isodb::{Arrival, FetchWish, Here, Meeting, RefName, meet};
 use serde_json::json;
 
 use crate::args::{ListArgs, SyncArgs};
@@ -50,21 +50,29 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database_to_write(args.sync)?;
     let target = Target::find(&db, args.remote.as_deref())?;
     let names = args.refs.iter().map(|name| context.reference(Some(name))).collect::<Result<Vec<RefName>>>()?;
-    let mut transport = target.transport(context, &db, &args.programs)?;
+    let mut source = target.source(context, &db, &args.programs)?;
     let (who, mut runner) = (context.mover(&db)?, context.runner()?);
     let wish = FetchWish { names: &names, prunes: args.prune, limits: args.limits.limits() };
     let meeting = {
         let mut shown = Shown::new(context);
         let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut shown };
-        meet(&mut here, &mut transport, target.remote.as_ref(), &wish)?
+        meet(&mut here, &mut *source, target.remote.as_ref(), &wish)?
     };
     if let Some(left) = meeting.left {
         return Err(isodb::SyncError::Unfinished { left }.into());
     }
     let mut out = Output::records(context, args.list);
+    records(&mut out, &meeting, args.list.json)?;
+    out.finish()?;
+    tell(context, &target, &meeting);
+    Ok(())
+}
+
+/// The refs that have moved, each an id, a tab and its name, or in JSON.
+pub(super) fn records(out: &mut Output, meeting: &Meeting, as_json: bool) -> Result<()> {
     for found in meeting.refs.iter().filter(|found| found.arrival != Arrival::Same) {
         let name = found.here.as_ref().unwrap_or(&found.there);
-        if args.list.json {
+        if as_json {
             out.json(&json!({
                 "ref": found.here.as_ref().map(RefName::as_str), "there": found.there.as_str(),
                 "old": found.old.map(|id| id.to_string()), "new": found.id.map(|id| id.to_string()),
@@ -74,7 +82,5 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
             out.record(&format!("{}\t{name}", out.id(id)))?;
         }
     }
-    out.finish()?;
-    tell(context, &target, &meeting);
     Ok(())
 }

@@ -12,8 +12,8 @@ use crate::remote::{self, Programs};
 
 /// List the refs of another database, without fetching anything
 ///
-/// URL is a path, file://PATH, ssh://[USER@]HOST[:PORT]/PATH, [USER@]HOST:PATH, http(s)://HOST/PATH or git://HOST/PATH. Each record is an id, a tab and a ref's
-/// name; a tag is followed by what it leads to, named with ^{} behind. With PATTERN, only refs whose name, or the end of it
+/// URL is a path, file://PATH, ssh://[USER@]HOST[:PORT]/PATH, [USER@]HOST:PATH, http(s)://HOST/PATH or git://HOST/PATH; the
+/// path of a file is a bundle's. Each record is an id, a tab and a ref's name; a tag is followed by what it leads to, named with ^{} behind. With PATTERN, only refs whose name, or the end of it
 /// behind a slash, is like one of them: * stands for any text, ? for any character. Exit 1 when there are none.
 ///
 /// With --json, a ref is {"ref","id","target","peeled"}: `target` is the ref that it leads to, `peeled` what a tag leads
@@ -40,8 +40,10 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let location: Location = args.url.parse()?;
     let programs = Programs { upload: args.upload_pack, receive: None };
-    let mut transport = remote::transport(context, &location, &programs)?;
-    let mut refs = Fetching::open(&mut *transport)?.refs(&[])?;
+    let mut refs = match remote::bundle(context, &location) {
+        Some(bundle) => bundle.open()?.refs(),
+        None => Fetching::open(&mut *remote::transport(context, &location, &programs)?)?.refs(&[])?,
+    };
     refs.retain(|found| args.patterns.is_empty() || args.patterns.iter().any(|pattern| fits(pattern, found)));
     let mut out = Output::records(context, args.list);
     let is_empty = refs.is_empty();

@@ -102,7 +102,7 @@ fn ids(frontier: &[CommitId]) -> Vec<String> {
 }
 
 /// Says on stderr how many documents were merged, and are in conflict, and newly so.
-pub(super) fn tell(context: &Context, [merged, conflicts, new_conflicts]: [u64; 3], dry_run: bool) {
+pub(crate) fn tell(context: &Context, [merged, conflicts, new_conflicts]: [u64; 3], dry_run: bool) {
     if context.is_quiet() {
         return;
     }

@@ -1,6 +1,7 @@
 //! One file a command: its arguments, whose comments are the help, and `run`.
 
 pub(crate) mod apply;
+pub(crate) mod bundle;
 pub(crate) mod cat_object;
 pub(crate) mod changes;
 pub(crate) mod clone;
@@ -120,6 +121,7 @@ commands! {
     "upload-pack" UploadPack(upload_pack),
     "receive-pack" ReceivePack(receive_pack),
     "serve" Serve(serve),
+    "bundle" Bundle(bundle),
     "changes" Changes(changes),
     "watch" Watch(watch),
     "cat-object" CatObject(cat_object),

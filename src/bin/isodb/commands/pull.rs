@@ -42,12 +42,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database_to_write(args.sync)?;
     let target = Target::find(&db, args.remote.as_deref())?;
     let remote = target.named()?;
-    let mut transport = target.transport(context, &db, &args.programs)?;
+    let mut source = target.source(context, &db, &args.programs)?;
     let (who, mut runner) = (context.mover(&db)?, context.runner()?);
     let (meeting, outcome) = {
         let mut shown = Shown::new(context);
         let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut shown };
-        pull(&mut here, &mut transport, remote, &FetchWish { limits: args.limits.limits(), ..FetchWish::default() })?
+        pull(&mut here, &mut *source, remote, &FetchWish { limits: args.limits.limits(), ..FetchWish::default() })?
     };
     tell(context, &target, &meeting);
     let mut out = Output::new(context);

@@ -1,7 +1,9 @@
 //! `isodb sync`: fetch, merge and push until both sides agree.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
-use isodb::{AgreeOptions, Agreed, Agreement, FetchWish, Here, Outcome, agree, pause_before};
+use isodb::{AgreeOptions, Agreed, Agreement, FetchWish, Here, NodeName, Outcome, agree, pause_before};
 use serde_json::json;
 
 use super::merge;
@@ -11,6 +13,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::meeting::{LimitArgs, ProgramArgs, Shown, Target, tell};
 use crate::output::Output;
+use crate::via;
 
 /// So often the remote is met while it moves.
 const ATTEMPTS: u32 = 10;
@@ -21,14 +24,23 @@ const ATTEMPTS: u32 = 10;
 /// meanwhile, that is done again, a few times. Either side may be empty. In the end both are at the same commit, whose id is
 /// printed. Exit 1 when conflicts are left, or the remote refuses; 3 when it kept moving.
 ///
+/// With --via, others are met through a folder, mostly on a stick: what they left there is taken in and merged into the
+/// current branch, and what they lack is left there, in a bundle that has this node's name. It does not matter who comes
+/// when and how often; when all have been there after the last change, all have the same. The folder is for one database
+/// alone. Exit 4 when a bundle there is damaged or may not come in; the others are taken in all the same.
+///
 /// With --json, a branch is {"ref","there","old","commit","agreed","refused","merged","conflicts","new_conflicts",
 /// "received","sent","rounds"}: `there` is its name at the remote, `refused` what the remote says that does not take it,
 /// `received` and `sent` are bytes and `rounds` is how often the remote was met, for all branches together.
+/// With --via, it prints {"commit","old","merged","conflicts","new_conflicts","files","left"}: a file is {"file","node",
+/// "state","reason"}, `state` being taken, known, lacking (it builds on what is not here yet) or refused, and what is left
+/// {"file","new","commits","bytes"}.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   isodb sync
   isodb sync barn --all
-  isodb sync stick --json")]
+  isodb sync stick --json
+  isodb sync --via /media/stick/farm")]
 pub(crate) struct Args {
     /// The remote [default: that of the current branch, else origin, else the only one]
     #[arg(value_name = "REMOTE", add = complete::remotes())]
@@ -36,6 +48,12 @@ pub(crate) struct Args {
     /// All branches of both sides, in place of the current one
     #[arg(long)]
     all: bool,
+    /// Meet others through the folder DIR, in place of a remote
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["remote", "all"])]
+    via: Option<PathBuf>,
+    /// How this node is called there [default: the setting isodb.name, which is set the first time]
+    #[arg(long = "as", value_name = "NAME", requires = "via")]
+    name: Option<NodeName>,
     #[command(flatten)]
     programs: ProgramArgs,
     #[command(flatten)]
@@ -48,6 +66,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
+    if let Some(dir) = &args.via {
+        return via::run(context, dir, args.name, args.sync, args.json);
+    }
     let db = context.database_to_write(args.sync)?;
     let target = Target::find(&db, args.remote.as_deref())?;
     let remote = target.named()?;

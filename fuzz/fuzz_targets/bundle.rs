@@ -1,0 +1,8 @@
+//! Fuzzes what `bodies/bundle.rs` says.
+
+#![no_main]
+
+#[path = "../bodies/bundle.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));
