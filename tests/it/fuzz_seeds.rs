@@ -21,12 +21,14 @@ mod proof;
 mod protocol;
 #[path = "../../fuzz/bodies/sshsig.rs"]
 mod sshsig;
+#[path = "../../fuzz/bodies/stream.rs"]
+mod stream;
 
 /// What a target does with some bytes.
 type Body = fn(&[u8]);
 
 /// Each target's name and body.
-const TARGETS: [(&str, Body); 7] = [
+const TARGETS: [(&str, Body); 8] = [
     ("allowed_signers", allowed_signers::run),
     ("bundle", bundle::run),
     ("pack", pack::run),
@@ -34,6 +36,7 @@ const TARGETS: [(&str, Body); 7] = [
     ("proof", proof::run),
     ("protocol", protocol::run),
     ("sshsig", sshsig::run),
+    ("stream", stream::run),
 ];
 
 fn fuzz(dir: &str) -> PathBuf {
@@ -70,6 +73,9 @@ fn seeds_are_what_they_should_be() {
     }
     for path in files("seeds/protocol") {
         assert!(protocol::is_sound(&std::fs::read(&path).unwrap()), "{}", path.display());
+    }
+    for path in files("seeds/stream") {
+        assert!(stream::is_sound(&std::fs::read(&path).unwrap()), "{}", path.display());
     }
     for path in files("seeds/pack") {
         assert!(pack::is_sound(&std::fs::read(&path).unwrap()), "{}", path.display());

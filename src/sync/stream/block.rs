@@ -22,7 +22,7 @@ const WINDOW: u32 = 23;
 /// How far it looks back here, at least and at most.
 const SMALLEST: u32 = 17;
 const LARGEST: u32 = 21;
-/// So many bytes are worth more work each.
+/// So many bytes are worth more work each. Of many small documents the least work makes the fewest bytes as well.
 const FEW: u64 = 4 << 20;
 
 /// Compresses blocks.
@@ -34,11 +34,13 @@ pub(super) struct Packer {
 impl Packer {
     /// A packer that begins anew, for about so many bytes in all.
     pub(super) fn new(total: u64) -> io::Result<Packer> {
-        let mut encoder = Encoder::new(if total <= FEW { 9 } else { 3 })?;
+        let mut encoder = Encoder::new(if total <= FEW { 9 } else { 1 })?;
         // Tables of the size that is needed: clearing large ones would take longer than all the rest of a small stream.
-        let window = (u64::BITS - total.leading_zeros()).clamp(SMALLEST, LARGEST);
-        for parameter in [CParameter::WindowLog(window), CParameter::HashLog(window), CParameter::ChainLog(window)] {
-            encoder.set_parameter(parameter)?;
+        if total <= FEW {
+            let size = (u64::BITS - total.leading_zeros()).clamp(SMALLEST, LARGEST);
+            for parameter in [CParameter::WindowLog(size), CParameter::HashLog(size), CParameter::ChainLog(size)] {
+                encoder.set_parameter(parameter)?;
+            }
         }
         Ok(Packer { encoder, packed: Vec::new() })
     }
@@ -70,10 +72,16 @@ fn write_block(raw: usize, packed: &[u8], out: &mut dyn Write) -> io::Result<()>
     out.write_all(packed)
 }
 
-fn sum(bytes: &[u8]) -> [u8; 4] {
+/// What tells whether the link has changed some bytes.
+pub(super) fn sum(bytes: &[u8]) -> [u8; 4] {
     let mut crc = Crc::new();
     crc.update(bytes);
     crc.sum().to_be_bytes()
+}
+
+/// The error of what the link has changed.
+pub(super) fn changed(what: &str) -> Error {
+    Error::Connection(io::Error::new(ErrorKind::InvalidData, format!("{what} was changed on its way")))
 }
 
 /// A block as it is sent.
@@ -100,7 +108,7 @@ impl Block {
         source.read_exact(&mut expected).map_err(Error::Connection)?;
         source.read_exact(&mut packed).map_err(Error::Connection)?;
         if sum(&packed) != expected {
-            return Err(Error::Connection(io::Error::new(ErrorKind::InvalidData, "a block was changed on its way")));
+            return Err(changed("a block"));
         }
         Ok(Block { raw, packed })
     }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use sha2::{Digest as _, Sha256};
 
-use super::block::read_number;
+use super::block::{changed, read_number, sum};
 use super::plan::Totals;
 use super::send::Position;
 use super::wire::{Cursor, put_bytes, put_number, wrong};
@@ -180,6 +180,8 @@ impl Answer {
             let head = head.encode();
             put_bytes(&mut all, &head);
         }
+        let sum = sum(&all);
+        all.extend_from_slice(&sum);
         out.write_all(&all)
     }
 
@@ -188,17 +190,23 @@ impl Answer {
     /// # Errors
     /// [`Error::Connection`] where the source ends, and what is wrong with what it says.
     pub(super) fn read(source: &mut dyn Read) -> Result<Answer> {
-        let mut word = [0];
+        let (mut word, mut found) = ([0], [0; 4]);
         source.read_exact(&mut word).map_err(Error::Connection)?;
+        let body = if word[0] == STREAM { read_sized(source, MAX_HEAD)? } else { Vec::new() };
+        source.read_exact(&mut found).map_err(Error::Connection)?;
+        let mut all = word.to_vec();
+        if word[0] == STREAM {
+            put_bytes(&mut all, &body);
+        }
+        if sum(&all) != found {
+            return Err(changed("an answer"));
+        }
         Ok(match word[0] {
             NOTHING_NEW => Answer::NothingNew,
             MORE => Answer::More,
             NOT_CARRIED => Answer::NotCarried,
             GONE => Answer::Gone,
-            STREAM => {
-                let body = read_sized(source, MAX_HEAD)?;
-                Answer::Stream(Head::decode(&body)?)
-            }
+            STREAM => Answer::Stream(Head::decode(&body)?),
             _ => return Err(wrong("an answer is none of those that there are")),
         })
     }

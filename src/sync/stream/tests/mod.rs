@@ -1,6 +1,7 @@
 //! Streams from one database into another: any history comes out as it was, cut anywhere, and what lies is refused.
 
 mod histories;
+mod hostile;
 mod links;
 
 use super::block::{Block, Unpacker};

@@ -1,0 +1,8 @@
+//! Fuzzes what `bodies/stream.rs` says.
+
+#![no_main]
+
+#[path = "../bodies/stream.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));
