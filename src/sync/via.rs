@@ -218,7 +218,10 @@ fn leave(here: &Here<'_, '_>, request: &ViaRequest<'_>, found: &[Found]) -> Resu
     let readers: Vec<Vec<Id>> = had.into_values().collect();
     let refs = refs(db)?;
     let from = Some(request.name.clone());
-    let plan = BundlePlan::new(db, &BundleRequest { refs: &refs, readers: &readers, with_old_tags: true, from })?;
+    let plan = BundlePlan::new(
+        db,
+        &BundleRequest { refs: &refs, readers: &readers, with_old_tags: true, from, is_stream: false },
+    )?;
     let commits = plan.commits();
     if let Some(own) = own {
         match (&own.header, &own.state) {

@@ -13,6 +13,8 @@ use crate::sync::error::{Error, Result, excerpt};
 
 /// The first line.
 const SIGNATURE: &str = "# v3 git bundle";
+/// The same of a bundle with a stream in place of a pack, which git does not read.
+const STREAM: &str = "# v1 isodb bundle";
 /// The one capability that is written.
 const FORMAT: &str = "@object-format=sha256";
 /// The refs that tell of the writer begin so. They lead to what is there anyway, so that git can take them for refs.
@@ -40,6 +42,8 @@ pub struct BundleHeader {
     pub from: Option<NodeName>,
     /// More commits and tags that the writer has with all that they lead to, beside the prerequisites and the refs.
     pub has: Vec<Id>,
+    /// Whether an isodb stream follows in place of a pack.
+    pub is_stream: bool,
 }
 
 impl BundleHeader {
@@ -49,9 +53,9 @@ impl BundleHeader {
         self.refs.iter().map(|(_, id)| *id).chain(prerequisites).chain(self.has.iter().copied())
     }
 
-    /// Writes it; the pack follows.
+    /// Writes it; the pack or the stream follows.
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{SIGNATURE}\n{FORMAT}")?;
+        writeln!(out, "{}\n{FORMAT}", if self.is_stream { STREAM } else { SIGNATURE })?;
         for (id, text) in &self.prerequisites {
             let text = excerpt(text.as_bytes());
             writeln!(out, "-{id}{}{text}", if text.is_empty() { "" } else { " " })?;
@@ -77,14 +81,15 @@ impl BundleHeader {
     /// [`Error::Bundle`] for what is no header of a bundle that can be read here, [`Error::TooMuch`], and those of `source`.
     pub(super) fn read(source: &mut dyn BufRead) -> Result<BundleHeader> {
         let mut lines = Lines { source, left: MAX_HEADER, count: 0 };
-        match lines.next() {
-            Ok(line) if line == SIGNATURE => {}
+        let is_stream = match lines.next() {
+            Ok(line) if line == SIGNATURE => false,
+            Ok(line) if line == STREAM => true,
             Ok(line) if line == "# v2 git bundle" => {
                 return Err(wrong("it is of git's version 2, which has SHA-1 alone"));
             }
             Err(error @ Error::Connection(_)) => return Err(error),
             _ => return Err(wrong("it does not begin as one does")),
-        }
+        };
         let mut line = lines.next()?;
         let mut is_sha256 = false;
         while let Some(capability) = line.strip_prefix('@') {
@@ -104,7 +109,7 @@ impl BundleHeader {
         if !is_sha256 {
             return Err(wrong("its ids are SHA-1, and here they are SHA-256"));
         }
-        let mut header = BundleHeader::default();
+        let mut header = BundleHeader { is_stream, ..BundleHeader::default() };
         while let Some(rest) = line.strip_prefix('-') {
             let (id, text) = rest.split_once(' ').unwrap_or((rest, ""));
             header.prerequisites.push((CommitId(id_of(id, &line)?), excerpt(text.as_bytes())));

@@ -1,6 +1,6 @@
 //! What goes into a bundle: refs, and what they lead to without what all of its readers have.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::header::BundleHeader;
@@ -11,6 +11,7 @@ use crate::refs::RefName;
 use crate::store::Outgoing;
 use crate::sync::error::{Error, Result, excerpt};
 use crate::sync::select::{Form, commit_of, outgoing, peel};
+use crate::sync::stream;
 
 /// So many commits are told at most that the writer has beside what its refs lead to.
 const MAX_TOLD: usize = 1000;
@@ -27,14 +28,22 @@ pub struct BundleRequest<'a> {
     pub with_old_tags: bool,
     /// Who writes it: then it tells what else is here, too.
     pub from: Option<NodeName>,
+    /// Whether it is to have an isodb stream in place of a pack, if one can carry it.
+    pub is_stream: bool,
 }
 
 /// A bundle that was worked out and not been made.
-#[derive(Debug)]
 pub struct BundlePlan<'d> {
+    db: &'d Database,
     header: BundleHeader,
-    pack: Outgoing<'d>,
+    body: Body<'d>,
     commits: usize,
+}
+
+enum Body<'d> {
+    Pack(Outgoing<'d>),
+    /// With how many tags there are in it.
+    Stream(stream::Plan, usize),
 }
 
 impl<'d> BundlePlan<'d> {
@@ -59,7 +68,7 @@ impl<'d> BundlePlan<'d> {
         }
         let (commits, below) = db.lacked(&heads, &readers)?;
         let mut header = BundleHeader { from: request.from.clone(), ..BundleHeader::default() };
-        let mut left_out = Vec::new();
+        let (mut left_out, tagged) = (Vec::new(), tags.len());
         for (name, id, commit) in tags {
             let is_had = !request.readers.is_empty() && request.readers.iter().all(|ids| ids.contains(&id));
             let is_old = || Ok::<_, Error>(db.commits_since(&[commit], &below)?.is_empty());
@@ -78,9 +87,15 @@ impl<'d> BundlePlan<'d> {
             header.has = left_out.iter().map(|(_, id)| *id).chain(beside(db, &known, &heads)?).collect();
         }
         let wants: Vec<Id> = header.refs.iter().map(|(_, id)| *id).collect();
-        let form = Form { is_thin: true, takes_offsets: true, with_tags: false };
-        let pack = outgoing(db, &wants, &below, form)?;
-        Ok(BundlePlan { header, pack, commits })
+        let streamed = if request.is_stream { stream::planned(db, &wants, &below)? } else { None };
+        header.is_stream = streamed.is_some();
+        let body = match streamed {
+            Some(plan) => Body::Stream(plan, tagged - left_out.len()),
+            None => {
+                Body::Pack(outgoing(db, &wants, &below, Form { is_thin: true, takes_offsets: true, with_tags: false })?)
+            }
+        };
+        Ok(BundlePlan { db, header, body, commits })
     }
 
     /// What it says of itself.
@@ -88,9 +103,20 @@ impl<'d> BundlePlan<'d> {
         &self.header
     }
 
-    /// How many objects it will have; none when all of its readers have all of it.
-    pub fn objects(&self) -> u64 {
-        self.pack.count()
+    /// Whether all of its readers have all of it.
+    pub fn is_empty(&self) -> bool {
+        match &self.body {
+            Body::Pack(pack) => pack.count() == 0,
+            Body::Stream(plan, tags) => plan.totals.commits == 0 && *tags == 0,
+        }
+    }
+
+    /// How many objects it will have; in a stream, how many documents.
+    pub fn count(&self) -> u64 {
+        match &self.body {
+            Body::Pack(pack) => pack.count(),
+            Body::Stream(plan, _) => plan.totals.documents,
+        }
     }
 
     /// How many commits it will have.
@@ -98,18 +124,40 @@ impl<'d> BundlePlan<'d> {
         self.commits
     }
 
-    /// Makes it and writes it; `progress` is told after how many objects. Answers how many bytes it has.
+    /// Makes it and writes it; `progress` is told after how many objects, or documents. Answers how many bytes it has.
     ///
     /// # Errors
     /// [`Error::Connection`] when `out` fails, and when an object cannot be read any more.
     pub fn write(&self, out: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> Result<u64> {
         let mut header = Vec::new();
         self.header.write(&mut header).and_then(|()| out.write_all(&header)).map_err(Error::Connection)?;
-        match self.pack.write(out, progress) {
-            Ok(bytes) => Ok(header.len() as u64 + bytes),
-            Err(object::Error::Io { path, source }) if path == Path::new("(output)") => Err(Error::Connection(source)),
-            Err(error) => Err(error.into()),
-        }
+        let mut out = Counted { out, bytes: header.len() as u64 };
+        let written = match &self.body {
+            Body::Pack(pack) => pack.write(&mut out, progress).map(drop).map_err(|error| match error {
+                object::Error::Io { path, source } if path == Path::new("(output)") => Error::Connection(source),
+                error => error.into(),
+            }),
+            Body::Stream(plan, _) => stream::write(self.db, plan, stream::Position::default(), &mut out, progress),
+        };
+        written.map(|()| out.bytes)
+    }
+}
+
+/// Counts what passes.
+struct Counted<'o> {
+    out: &'o mut dyn Write,
+    bytes: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let len = self.out.write(bytes)?;
+        self.bytes += len as u64;
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

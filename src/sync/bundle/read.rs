@@ -10,7 +10,6 @@ use crate::disk::Disk;
 use crate::object::{CommitId, Id};
 use crate::refs::RefName;
 use crate::script::Runner;
-use crate::store::Store;
 use crate::sync::error::{Error, Result};
 use crate::sync::fetch::{FetchRequest, Fetched, Source, lacking};
 use crate::sync::here::{Direction, Here, Listener, Progress, Traffic, Unit};
@@ -79,28 +78,62 @@ impl Bundle {
         self.pack.unwrap_or_else(|| Box::new(io::empty()))
     }
 
-    /// Takes its pack into a quarantine. Answers how many objects that are, with the ones added that deltas in it are against,
-    /// and how many bytes it has.
+    /// Takes what follows the header into a quarantine. Answers also how many objects that are, with the ones added that
+    /// deltas in it are against, or how many documents, and how many bytes it has.
     ///
     /// # Errors
-    /// [`Error::Lacking`]; those of [`Store::receive`]; [`Error::TooMuch`] for a pack of more than `max_pack` bytes.
-    fn receive(&mut self, into: &Quarantine<'_>, max_pack: u64, listener: &mut dyn Listener) -> Result<(u64, u64)> {
-        if let Some((commit, text)) = self.lacking(into.database())?.into_iter().next() {
+    /// [`Error::Lacking`]; those of [`Store::receive`](crate::Store::receive); [`Error::TooMuch`] for more than `max_pack` bytes.
+    fn receive<'d>(
+        &mut self,
+        db: &'d Database,
+        max_pack: u64,
+        runner: &mut dyn Runner,
+        listener: &mut dyn Listener,
+    ) -> Result<(Quarantine<'d>, Traffic)> {
+        if let Some((commit, text)) = self.lacking(db)?.into_iter().next() {
             return Err(Error::Lacking { commit, text });
         }
         let source = self.pack.take().ok_or_else(|| wrong("it was read already"))?;
         let mut counted = Counted { source, bytes: 0, listener };
-        let objects = receive(&mut counted, into.store(), max_pack)?;
-        Ok((objects, counted.bytes))
+        let mut limited = Limited::new(&mut counted, max_pack);
+        let taken = match self.header.is_stream {
+            true => stream(db, &mut limited, runner).map(|quarantine| (quarantine, 0)),
+            false => pack(db, &mut limited),
+        };
+        if limited.is_exceeded() {
+            return Err(Error::TooMuch { what: "the size of the bundle", limit: max_pack });
+        }
+        let (quarantine, objects) = taken?;
+        Ok((quarantine, Traffic { objects, received: counted.bytes, ..Traffic::default() }))
+    }
+}
+
+fn pack<'d>(db: &'d Database, source: &mut dyn Read) -> Result<(Quarantine<'d>, u64)> {
+    let quarantine = db.quarantine()?;
+    let received = quarantine.store().receive(source)?;
+    let objects = received.count().into();
+    received.keep()?;
+    Ok((quarantine, objects))
+}
+
+fn stream<'d>(db: &'d Database, source: &mut dyn Read, runner: &mut dyn Runner) -> Result<Quarantine<'d>> {
+    let taken = crate::sync::stream::take(db, source, runner).map_err(|error| match error {
+        Error::Connection(error) => wrong(&format!("its stream cannot be read: {error}")),
+        Error::Protocol(text) | Error::Unsupported(text) => wrong(&format!("its stream is wrong: {text}")),
+        error => error,
+    })?;
+    match source.read(&mut [0]).map_err(Error::Connection)? {
+        0 => Ok(taken),
+        _ => Err(wrong("something follows it")),
     }
 }
 
 /// What is known of a bundle that was taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BundleReport {
-    /// How many objects came, with the ones added that deltas are against.
+    /// How many objects came, with the ones added that deltas are against; none of a stream.
     pub objects: u64,
-    /// How many bytes its pack has.
+    /// How many bytes its pack or its stream has.
     pub bytes: u64,
     /// What is wrong with what its refs lead to: a ref each, and why it would be refused.
     pub problems: Vec<(RefName, String)>,
@@ -110,7 +143,7 @@ impl Bundle {
     /// Takes it apart as if it were fetched, and lets nothing in.
     ///
     /// # Errors
-    /// [`Error::Lacking`]; those of [`Store::receive`]; [`Error::TooMuch`] for a pack of more than `max_pack` bytes; and when
+    /// [`Error::Lacking`]; those of [`Store::receive`](crate::Store::receive); [`Error::TooMuch`] for a pack of more than `max_pack` bytes; and when
     /// this machine fails.
     pub fn verify(
         mut self,
@@ -121,23 +154,10 @@ impl Bundle {
     ) -> Result<BundleReport> {
         let refs = self.header.refs.iter().filter(|(name, _)| *name != RefName::head());
         let moves: Vec<Move> = refs.map(|(name, id)| Move { name: name.clone(), old: None, new: Some(*id) }).collect();
-        let quarantine = db.quarantine()?;
-        let (objects, bytes) = self.receive(&quarantine, max_pack, listener)?;
+        let (quarantine, Traffic { objects, received: bytes, .. }) = self.receive(db, max_pack, runner, listener)?;
         let problems = intake::judge(&quarantine, &moves, runner)?.refused;
         Ok(BundleReport { objects, bytes, problems })
     }
-}
-
-fn receive(source: &mut dyn Read, into: &Store, max_pack: u64) -> Result<u64> {
-    let mut pack = Limited::new(source, max_pack);
-    let received = into.receive(&mut pack);
-    if pack.is_exceeded() {
-        return Err(Error::TooMuch { what: "the size of the pack", limit: max_pack });
-    }
-    let received = received?;
-    let objects = received.count().into();
-    received.keep()?;
-    Ok(objects)
 }
 
 /// Tells how much of a pack was read.
@@ -204,9 +224,9 @@ impl Source for Bundle {
         let speaks_stream = request.speaks_stream;
         let mut fetched = Fetched { refs, quarantine: None, traffic: Traffic::default(), speaks_stream, left: None };
         if !lacking(here.db, &fetched.refs, request.haves)?.is_empty() {
-            let quarantine = here.db.quarantine()?;
-            let (objects, received) = self.receive(&quarantine, request.limits.max_pack, here.listener)?;
-            fetched.traffic = Traffic { objects, received, ..Traffic::default() };
+            let max_pack = request.limits.max_pack;
+            let (quarantine, traffic) = self.receive(here.db, max_pack, here.runner, here.listener)?;
+            fetched.traffic = traffic;
             fetched.quarantine = Some(quarantine);
         }
         Ok(fetched)

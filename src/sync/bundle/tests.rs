@@ -11,7 +11,11 @@ use crate::sync::{Error, FetchLimits, FetchRequest, Here, Source};
 
 /// The bytes of a bundle of these refs.
 fn bytes(db: &crate::Database, refs: &[(RefName, Id)], readers: &[Vec<Id>]) -> Vec<u8> {
-    let request = BundleRequest { refs, readers, with_old_tags: true, from: Some("barn".parse().unwrap()) };
+    bytes_as(db, refs, readers, false)
+}
+
+fn bytes_as(db: &crate::Database, refs: &[(RefName, Id)], readers: &[Vec<Id>], is_stream: bool) -> Vec<u8> {
+    let request = BundleRequest { refs, readers, with_old_tags: true, from: Some("barn".parse().unwrap()), is_stream };
     let plan = BundlePlan::new(db, &request).unwrap();
     let mut out = Vec::new();
     let size = plan.write(&mut out, &mut |_| ()).unwrap();
@@ -44,6 +48,7 @@ proptest! {
     fn who_has_what_it_builds_on_gets_all(
         steps in steps(14),
         picks in prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..3), 1..4),
+        is_stream in any::<bool>(),
     ) {
         let (disk, db) = database();
         let made = make(&db, &steps);
@@ -65,12 +70,12 @@ proptest! {
             readers.push(reader);
         }
         let known: Vec<Vec<Id>> = picks.iter().map(|ids| ids.iter().map(|id| id.0).collect()).collect();
-        let bundle = bytes(&db, &refs_of(&db), &known);
+        let bundle = bytes_as(&db, &refs_of(&db), &known, is_stream);
         for (reader, ids) in readers.iter().zip(&picks) {
             let count = take(reader, &bundle).unwrap();
             assert_whole(reader, &made);
             let lacked = db.commits_since(&made, ids).unwrap().len();
-            prop_assert!(count as usize >= lacked);
+            prop_assert!(is_stream || count as usize >= lacked);
         }
         let header = read(&bundle).unwrap().header().clone();
         prop_assert_eq!(&header.refs, &refs_of(&db));
@@ -102,6 +107,7 @@ fn it_tells_who_wrote_it_and_what_else_is_there() {
         refs: refs.to_vec(),
         from: Some("barn".parse().unwrap()),
         has: vec![far.0],
+        is_stream: false,
     };
     let read = read(&bundle).unwrap();
     assert_eq!(*read.header(), expected);
@@ -116,7 +122,7 @@ fn it_tells_who_wrote_it_and_what_else_is_there() {
     };
     assert_eq!(plan(&[lost.0, gone]).unwrap().commits(), 2);
     let nothing = plan(&[far.0, gone, two.0]).unwrap();
-    assert_eq!((nothing.commits(), nothing.objects()), (0, 0));
+    assert!(nothing.commits() == 0 && nothing.is_empty());
     assert_eq!(nothing.header().prerequisites, [(two, "two".to_owned())]);
 }
 
@@ -147,7 +153,7 @@ fn a_file_as_a_remote() {
     };
     let small = FetchLimits { max_pack: 40, max_bytes: None };
     let refused = file.fetch(&mut here, &FetchRequest { limits: small, ..request(&[]) }).unwrap_err().to_string();
-    assert_eq!(refused, "the size of the pack is more than the limit of 40");
+    assert_eq!(refused, "the size of the bundle is more than the limit of 40");
     let fetched = file.fetch(&mut here, &request(&[])).unwrap();
     assert_eq!((fetched.refs.len(), fetched.refs[0].id), (1, Some(one.0)));
     assert!(
@@ -207,6 +213,26 @@ fn what_is_bent_is_refused() {
     let later = [&later[..], format!("{id} refs/isodb/bundle/new/x\n\n").as_bytes()].concat();
     let header = read(&later).unwrap().header().clone();
     assert_eq!((header.prerequisites.len(), header.prerequisites[0].1.as_str(), header.refs.len()), (2, " ", 0));
+}
+
+#[test]
+fn a_stream_that_is_bent_is_refused() {
+    let (_, db) = database();
+    let one = with(&db, None, 0..200, "one", 1);
+    let two = with(&db, Some(one), 200..220, "two", 2);
+    set(&db, "main", two);
+    let sound = bytes_as(&db, &refs_of(&db), &[], true);
+    assert!(sound.len() < bytes(&db, &refs_of(&db), &[]).len() / 2, "{}", sound.len());
+    assert!(read(&sound).unwrap().header().is_stream);
+    let other = empty();
+    take(&other, &sound).unwrap();
+    assert_whole(&other, &[two]);
+    for len in (0..sound.len()).step_by(5) {
+        assert!(take(&empty(), &sound[..len]).is_err(), "cut at {len}");
+    }
+    assert!(matches!(take(&empty(), &[&sound[..], b"x"].concat()), Err(Error::Bundle(_))));
+    let news = bytes_as(&db, &refs_of(&db), &[vec![one.0]], true);
+    assert!(matches!(take(&empty(), &news), Err(Error::Lacking { commit, .. }) if commit == one));
 }
 
 #[test]

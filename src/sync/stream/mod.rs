@@ -21,6 +21,7 @@ mod wire;
 pub(super) use answer::answer;
 pub(super) use fetch::{Carried, fetch};
 pub(super) use message::{Asked, COMMAND};
+pub(super) use plan::Plan;
 pub use plan::Totals;
 pub(super) use push::{planned, take};
 pub(super) use send::{Position, write};

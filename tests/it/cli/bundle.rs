@@ -335,3 +335,17 @@ fn a_node_gets_a_name() {
     refused(node.isodb(["sync", "--via", "nowhere"]), 5, "nowhere");
     refused(node.isodb(["sync", "--as", "x"]), 2, "required");
 }
+
+#[test]
+fn as_a_stream() {
+    let farm = farm();
+    let made = json(farm.isodb(["bundle", "create", "--stream", "--json", "--as", "barn", "x"]));
+    assert_eq!((&made["stream"], &made["commits"], &made["count"]), (&true.into(), &3.into(), &3.into()));
+    let other = Sandbox::with_database();
+    let path = farm.path().join("x").to_str().unwrap().to_owned();
+    assert_eq!(json(other.isodb(["bundle", "verify", "--json", &path]))["ok"], true);
+    other.isodb(["bundle", "apply", &path]).ok();
+    other.isodb(["merge", "barn/main"]).ok();
+    assert_eq!(id(&other, "HEAD"), id(&farm, "HEAD"));
+    other.check_with_git();
+}

@@ -38,8 +38,8 @@ enum Command {
     /// With a name for this node, by --as or the setting isodb.name, the bundle tells who wrote it and what else is here, so
     /// that the one that comes back has no more than is lacked.
     ///
-    /// With --json, it prints {"refs","commits","objects","bytes","prerequisites"}: `refs` are {"ref","id"}, `prerequisites`
-    /// the commits that a reader must have.
+    /// With --json, it prints {"refs","commits","stream","count","bytes","prerequisites"}: `refs` are {"ref","id"}, `count` is
+    /// of objects, or of documents in a stream, and `prerequisites` are the commits that a reader must have.
     #[command(after_help = "Examples:
   isodb bundle create farm.bundle
   isodb bundle create - main | ssh barn 'cat >farm.bundle'

@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// All refs, those of remotes among them
     #[arg(long, conflicts_with = "revisions")]
     all: bool,
+    /// In the form of isodb's own stream, which is smaller and which git does not read
+    #[arg(long)]
+    stream: bool,
     /// Tell that this node, called so, wrote it [default: the setting isodb.name]
     #[arg(long = "as", value_name = "NAME")]
     name: Option<NodeName>,
@@ -49,16 +52,19 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         None => context.node_name(&db)?,
     };
     let readers = if without.is_empty() && args.remote.is_none() { Vec::new() } else { vec![without] };
-    let plan = BundlePlan::new(&db, &BundleRequest { refs: &refs, readers: &readers, with_old_tags: are_named, from })?;
-    if plan.objects() == 0 {
+    let plan = BundlePlan::new(
+        &db,
+        &BundleRequest { refs: &refs, readers: &readers, with_old_tags: are_named, from, is_stream: args.stream },
+    )?;
+    if plan.is_empty() {
         let text = match &args.remote {
             Some(remote) => format!("{remote} lacks nothing, as far as is known here"),
             None => "there is nothing that goes into the bundle".to_owned(),
         };
         return Err(Failure::no_such(text).into());
     }
-    let mut progress = Progress::new(context, "objects");
-    let mut told = |done| progress.set(done, Some(plan.objects()));
+    let mut progress = Progress::new(context, if plan.header().is_stream { "documents" } else { "objects" });
+    let mut told = |done| progress.set(done, Some(plan.count()));
     if to_stdout {
         let mut out = Output::new(context);
         plan.write(out.writer(), &mut told).map_err(|error| match error {
@@ -75,7 +81,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         let mut out = Output::new(context);
         let refs = plan.header().refs.iter().map(|(name, id)| json!({"ref": name.as_str(), "id": id.to_string()}));
         out.json(&json!({
-            "refs": refs.collect::<Vec<_>>(), "commits": plan.commits(), "objects": plan.objects(), "bytes": bytes,
+            "refs": refs.collect::<Vec<_>>(), "commits": plan.commits(), "stream": plan.header().is_stream, "count": plan.count(), "bytes": bytes,
             "prerequisites": prerequisites,
         }))?;
         out.finish()?;
