@@ -41,7 +41,7 @@ pub struct BundlePlan<'d> {
 }
 
 enum Body<'d> {
-    Pack(Outgoing<'d>),
+    Pack(Box<Outgoing<'d>>),
     /// With how many tags there are in it.
     Stream(stream::Plan, usize),
 }
@@ -92,7 +92,8 @@ impl<'d> BundlePlan<'d> {
         let body = match streamed {
             Some(plan) => Body::Stream(plan, tagged - left_out.len()),
             None => {
-                Body::Pack(outgoing(db, &wants, &below, Form { is_thin: true, takes_offsets: true, with_tags: false })?)
+                let form = Form { is_thin: true, takes_offsets: true, with_tags: false };
+                Body::Pack(Box::new(outgoing(db, &wants, &below, form)?))
             }
         };
         Ok(BundlePlan { db, header, body, commits })
