@@ -151,7 +151,16 @@ impl Source {
 
     /// Adds the ids of all loose objects, in no order.
     pub(super) fn all_loose_ids(&self, out: &mut Vec<Id>) -> Result<()> {
-        (0..=255u8).try_for_each(|byte| self.loose_ids(byte, out))
+        let entries = match self.disk.list(&self.objects) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(io_error(&self.objects))?,
+        };
+        // Most of the 256 directories that there can be are not there where little was stored.
+        let two = entries.iter().filter(|entry| entry.name.len() == 2);
+        let mut bytes: Vec<u8> = two.filter_map(|entry| u8::from_str_radix(&entry.name, 16).ok()).collect();
+        bytes.sort_unstable();
+        bytes.dedup();
+        bytes.into_iter().try_for_each(|byte| self.loose_ids(byte, out))
     }
 
     /// Adds the ids of the loose objects that start with a byte, in no order.
