@@ -1,16 +1,16 @@
 //! Any bytes as a pack that somebody sends, to a database that has bases for its deltas. The trailer, which no fuzzer would
 //! find, is added to them.
 
-use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use isodb::{Database, FaultDisk, Kind, Objects, RefName};
+use isodb::{FaultDisk, Kind, Objects};
 use sha2::{Digest, Sha256};
+
+use super::farm::{self, open};
 
 /// A database with a few objects, on a disk in memory that each run has a copy of.
 static DISK: LazyLock<FaultDisk> = LazyLock::new(|| {
-    let disk = FaultDisk::new();
-    isodb::init(&disk, Path::new("/x.isodb"), &RefName::from_user("main").unwrap()).unwrap();
+    let disk = farm::empty();
     let db = open(&disk);
     // What deltas can rest on.
     let numbers: String = (1..=200).map(|number| format!("{number}\n")).collect();
@@ -20,10 +20,6 @@ static DISK: LazyLock<FaultDisk> = LazyLock::new(|| {
     db.store().flush(&[]).unwrap();
     disk
 });
-
-fn open(disk: &FaultDisk) -> Database {
-    Database::open(Arc::new(disk.clone()), Path::new("/x.isodb")).unwrap()
-}
 
 /// Takes the pack in, and reads all of it again.
 fn take(data: &[u8]) -> Result<u32, isodb::ObjectError> {

@@ -2,56 +2,20 @@
 //! a client. The first byte tells which.
 
 use std::io::{self, Read, Write};
-use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use isodb::{
-    BlobId, Changeset, CommitId, CommitInfo, Database, Expect, FaultDisk, FetchOptions, Fetching, Id, Ident, Job, Kind,
-    Loaded, Objects, Person, PushEdit, PushOptions, Pushing, RefName, Runner, Script, ScriptFailure, ServeLimits,
-    Server, Service, SyncError, Transport, Verdict,
+    CommitId, Database, FaultDisk, FetchOptions, Fetching, Id, Ident, PushEdit, PushOptions, Pushing, RefName,
+    ServeLimits, Server, Service, SyncError, Transport,
 };
+
+use super::farm::{self, NoScripts, open};
 
 /// A pack above this size is refused.
 const MAX_PACK: u64 = 1 << 16;
 
 /// A database with one commit, on a disk in memory that each run has a copy of.
-static DISK: LazyLock<(FaultDisk, CommitId)> = LazyLock::new(|| {
-    let disk = FaultDisk::new();
-    isodb::init(&disk, Path::new("/x.isodb"), &RefName::from_user("main").unwrap()).unwrap();
-    let db = open(&disk);
-    let blob = BlobId(db.store().put(Kind::Blob, b"1").unwrap());
-    let mut changes = Changeset::new();
-    changes.put("a/b".parse().unwrap(), blob);
-    let ann = Person::new("Ann", "ann@farm").unwrap();
-    let info = CommitInfo {
-        author: ann.clone(),
-        author_time: 1_700_000_000,
-        committer: ann,
-        committer_time: 1_700_000_000,
-        message: "put a/b".into(),
-        signer: None,
-    };
-    let head = db.commit(&RefName::head(), Expect::Absent, &changes, &info).unwrap().head.unwrap();
-    drop(db);
-    (disk, head)
-});
-
-fn open(disk: &FaultDisk) -> Database {
-    Database::open(Arc::new(disk.clone()), Path::new("/x.isodb")).unwrap()
-}
-
-/// Nothing that comes in has a merge script to run.
-struct NoScripts;
-
-impl Runner for NoScripts {
-    fn load(&mut self, _: &Script) -> Result<Loaded, ScriptFailure> {
-        Err(ScriptFailure("is not there".into()))
-    }
-
-    fn run(&mut self, _: &[Job]) -> Result<Vec<Verdict>, ScriptFailure> {
-        Err(ScriptFailure("is not there".into()))
-    }
-}
+static DISK: LazyLock<(FaultDisk, CommitId)> = LazyLock::new(farm::farm);
 
 /// A server that says this, whatever it is asked.
 struct Canned<'a>(&'a [u8], &'a [u8]);

@@ -2,32 +2,16 @@
 //! rest is put into a block whose sum is right.
 
 use std::io::{self, Read, Write};
-use std::path::Path;
-use std::sync::Arc;
 
 use flate2::Crc;
-use isodb::{
-    Database, FaultDisk, FetchLimits, FetchRequest, Here, Ident, Job, Loaded, RefMove, RefName, Runner, Script,
-    ScriptFailure, Service, Source, SyncError, Transport, Verdict,
-};
+use isodb::{FetchLimits, FetchRequest, Here, Ident, RefMove, Service, Source, SyncError, Transport};
+
+use super::farm::{self, NoScripts, open};
 
 /// The most bytes that one block takes.
 const MAX: usize = 1 << 16;
 /// What a server says that speaks the stream, and nothing else that is of use here.
 const SAID: &[u8] = b"000eversion 2\n000cls-refs\n000afetch\n0019object-format=sha256\n0013isodb-stream=1\n0000";
-
-/// Nothing that comes in has a merge script to run.
-struct NoScripts;
-
-impl Runner for NoScripts {
-    fn load(&mut self, _: &Script) -> Result<Loaded, ScriptFailure> {
-        Err(ScriptFailure("is not there".into()))
-    }
-
-    fn run(&mut self, _: &[Job]) -> Result<Vec<Verdict>, ScriptFailure> {
-        Err(ScriptFailure("is not there".into()))
-    }
-}
 
 /// A server that gives this answer once, and then hangs up.
 struct Canned(Option<Vec<u8>>);
@@ -95,10 +79,8 @@ fn say(data: &[u8]) -> bool {
     if records.is_empty() || records.len() > MAX {
         return false;
     }
-    let disk = FaultDisk::new();
-    let root = Path::new("/x.isodb");
-    isodb::init(&disk, root, &RefName::from_user("main").unwrap()).unwrap();
-    let db = Database::open(Arc::new(disk.clone()), root).unwrap();
+    let disk = farm::empty();
+    let db = open(&disk);
     let before = disk.files().len();
     let (who, prefixes) = (Ident::new("Ann", "ann@farm", 1).unwrap(), ["refs/heads/".to_owned()]);
     let limits = FetchLimits::default();

@@ -2,6 +2,10 @@
 
 #![no_main]
 
+#[allow(dead_code)]
+#[path = "../farm.rs"]
+mod farm;
+
 #[path = "../bodies/stream.rs"]
 mod body;
 

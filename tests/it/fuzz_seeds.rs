@@ -11,6 +11,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 mod allowed_signers;
 #[path = "../../fuzz/bodies/bundle.rs"]
 mod bundle;
+#[path = "../../fuzz/farm.rs"]
+mod farm;
 #[path = "../../fuzz/bodies/pack.rs"]
 mod pack;
 #[path = "../../fuzz/bodies/private_key.rs"]

@@ -54,57 +54,38 @@ pub trait Transport {
     }
 }
 
-impl<T: Transport + ?Sized> Transport for Box<T> {
-    fn advertisement(&mut self, service: Service) -> Result<Box<dyn Read + '_>> {
-        (**self).advertisement(service)
-    }
+/// What stands for a transport is one. Each method has to be passed on, or its default would answer.
+macro_rules! passed_on {
+    ($($kind:ty),*) => {$(
+        impl<T: Transport + ?Sized> Transport for $kind {
+            fn advertisement(&mut self, service: Service) -> Result<Box<dyn Read + '_>> {
+                (**self).advertisement(service)
+            }
 
-    fn call(
-        &mut self,
-        service: Service,
-        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<Box<dyn Read + '_>> {
-        (**self).call(service, body)
-    }
+            fn call(
+                &mut self,
+                service: Service,
+                body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+            ) -> Result<Box<dyn Read + '_>> {
+                (**self).call(service, body)
+            }
 
-    fn needs_advertisement(&self) -> bool {
-        (**self).needs_advertisement()
-    }
+            fn needs_advertisement(&self) -> bool {
+                (**self).needs_advertisement()
+            }
 
-    fn stream(
-        &mut self,
-        service: Service,
-        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<Box<dyn Read + '_>> {
-        (**self).stream(service, body)
-    }
+            fn stream(
+                &mut self,
+                service: Service,
+                body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+            ) -> Result<Box<dyn Read + '_>> {
+                (**self).stream(service, body)
+            }
+        }
+    )*};
 }
 
-impl<T: Transport + ?Sized> Transport for &mut T {
-    fn advertisement(&mut self, service: Service) -> Result<Box<dyn Read + '_>> {
-        (**self).advertisement(service)
-    }
-
-    fn call(
-        &mut self,
-        service: Service,
-        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<Box<dyn Read + '_>> {
-        (**self).call(service, body)
-    }
-
-    fn needs_advertisement(&self) -> bool {
-        (**self).needs_advertisement()
-    }
-
-    fn stream(
-        &mut self,
-        service: Service,
-        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<Box<dyn Read + '_>> {
-        (**self).stream(service, body)
-    }
-}
+passed_on!(Box<T>, &mut T);
 
 /// What runs a service at the other end of pipes.
 trait Peer: Send {
