@@ -1,9 +1,9 @@
 //! The documents in conflict: found without walking all that there are.
 //!
 //! The file `isodb/conflicts` notes which documents of one root tree are in conflict, the head's when somebody last
-//! asked, at first that of the first commit. For another tree only what differs from that one is walked. The note can be deleted at any time, and nothing
-//! rests on it: one that is damaged, is of another version, names a tree that is gone, or a document that is in no
-//! conflict, is passed over, and all documents are walked.
+//! asked, at first that of the first commit. For another tree only what differs from that one is walked. The note can be
+//! deleted at any time, and nothing rests on it: one that is damaged, is of another version, names a tree that is gone,
+//! or a document that is in no conflict, is passed over, and all documents are walked.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -7,7 +7,7 @@ use std::num::NonZero;
 use super::Database;
 use super::error::{Result, io_error};
 use super::lineage::{Lineage, Places};
-use crate::object::{CommitId, Kind, Objects, TreeId};
+use crate::object::{CommitId, Objects, TreeId};
 use crate::store::{
     CommitGraph, FilterPath, Filters, GraphCommit, MAX_FILTER_PATHS, MAX_TIME, NO_GENERATION, changed_entries,
     parents_first,
@@ -39,7 +39,7 @@ impl Database {
         for (_, id) in self.refs().list("refs/")? {
             let id = self.peel(id)?;
             // A ref may lead to something that is no commit: it has no history.
-            if self.store().header(id)?.is_some_and(|(kind, _)| kind == Kind::Commit) {
+            if self.is_commit(id)? {
                 heads.push(CommitId(id));
             }
         }

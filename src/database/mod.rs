@@ -184,6 +184,14 @@ impl Database {
         Ok(header.ok_or(crate::object::Error::Missing { id, kind: None })?.0)
     }
 
+    /// Whether an object is there and is a commit.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_commit(&self, id: Id) -> Result<bool> {
+        Ok(self.store.header(id)?.is_some_and(|(kind, _)| kind == Kind::Commit))
+    }
+
     /// Sets a ref to an object, or deletes it (`None`), if it is where `expect` says. A symbolic ref (HEAD) moves the
     /// ref that it leads to.
     ///

@@ -12,7 +12,7 @@ use super::offer::{Offered, PushWish, offer};
 use super::remote::Remote;
 use super::transport::Transport;
 use crate::database::{Database, MergeOutcome};
-use crate::object::{CommitId, Id, Kind};
+use crate::object::{CommitId, Id};
 use crate::refs::{Expect, RefName};
 
 /// How two sides come to agree.
@@ -68,7 +68,8 @@ pub struct Agreement {
 /// remote, which has moved meanwhile, is met again for the nth time.
 ///
 /// # Errors
-/// As [`meet`] and [`offer`], and as [`Database::merge`]; [`Error::Unfinished`], [`Error::Detached`]. What was merged before the error stays.
+/// As [`meet`] and [`offer`], and as [`Database::merge`]; [`Error::Unfinished`], [`Error::Detached`]. What was merged before
+/// the error stays.
 pub fn agree(
     here: &mut Here<'_, '_>,
     to: &mut dyn Transport,
@@ -171,10 +172,10 @@ fn merge(here: &mut Here<'_, '_>, name: &RefName, theirs: Option<Id>) -> Result<
     let db = here.db;
     let mut heads = Vec::new();
     if let Some(id) = theirs {
-        match db.store().header(id)? {
-            Some((Kind::Commit, _)) => heads.push(CommitId(id)),
-            _ => return Err(Error::Protocol(format!("its {name} is no commit"))),
+        if !db.is_commit(id)? {
+            return Err(Error::Protocol(format!("its {name} is no commit")));
         }
+        heads.push(CommitId(id));
     }
     if heads.is_empty() && db.refs().get(name)?.is_none() {
         return Ok(None);

@@ -12,7 +12,7 @@ use super::protocol::RemoteRef;
 use super::remote::Remote;
 use super::stream::Totals;
 use crate::database::{self, Database, Quarantine, RefMove, Refusal, Refused};
-use crate::object::{CommitId, Id, Kind};
+use crate::object::{CommitId, Id};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
 use crate::script::Runner;
 
@@ -237,14 +237,13 @@ fn compare(view: &Database, found: &Arrived) -> Result<Arrival> {
     if here.as_str().starts_with(TAGS) {
         return Ok(Arrival::Kept);
     }
-    loses(view, old, id)
+    direction(view, old, id)
 }
 
-/// Whether a ref goes forward from one object to another.
-fn loses(view: &Database, old: Id, new: Id) -> Result<Arrival> {
-    let is_commit = |id| Ok::<_, Error>(view.store().header(id)?.is_some_and(|(kind, _)| kind == Kind::Commit));
+/// Where a ref goes that moves from one object to another.
+fn direction(view: &Database, old: Id, new: Id) -> Result<Arrival> {
     // Who had it before knows nothing that could be lost.
-    if !is_commit(old)? || !is_commit(new)? {
+    if !view.is_commit(old)? || !view.is_commit(new)? {
         return Ok(Arrival::Forward);
     }
     let (old, new) = (CommitId(old), CommitId(new));
@@ -305,7 +304,7 @@ pub(super) fn remember_what_went_back(db: &Database, note: &mut PeerNote, arrive
     for went in note.went_back.drain(..) {
         let now = note.refs.iter().find(|(name, _)| *name == went.name).map(|(_, id)| *id);
         let is_back = match now {
-            Some(now) if db.store().contains(went.was)? => loses(db, went.was, now)? == Arrival::Forward,
+            Some(now) if db.store().contains(went.was)? => direction(db, went.was, now)? == Arrival::Forward,
             // What was deleted there was meant to be.
             _ => true,
         };

@@ -12,7 +12,7 @@ use super::push::{NotMoved, PushRequest, push};
 use super::remote::Remote;
 use super::transport::{Metered, Transport};
 use crate::database::Database;
-use crate::object::{CommitId, Id, Kind};
+use crate::object::{CommitId, Id};
 use crate::refs::{Expect, RefEdit, RefName, RefValue};
 
 /// A move of a remote's ref that is wished for.
@@ -106,7 +106,7 @@ pub fn offer(
         return Ok(offer);
     }
     if !edits.is_empty() {
-        let request = PushRequest { edits: &edits, known: &note.refs, speaks_stream: note.speaks_stream, options };
+        let request = PushRequest { edits: &edits, options };
         let pushed = push(here, to, &request)?;
         offer.traffic += pushed.traffic;
         note.speaks_stream = pushed.speaks_stream;
@@ -164,9 +164,7 @@ fn loses(db: &Database, old: Id, wish: &PushWish) -> Result<bool> {
     if old == new {
         return Ok(false);
     }
-    let is_commit =
-        |id| Ok::<_, super::error::Error>(db.store().header(id)?.is_some_and(|(kind, _)| kind == Kind::Commit));
-    if !is_commit(old)? || !is_commit(new)? {
+    if !db.is_commit(old)? || !db.is_commit(new)? {
         return Ok(true);
     }
     Ok(!db.is_safe_move(CommitId(old), CommitId(new))?)

@@ -5,17 +5,12 @@ use super::exchange::{PushEdit, PushOptions, PushReport, Pushing};
 use super::here::{Here, Traffic};
 use super::transport::{Metered, Transport};
 use crate::object::Id;
-use crate::refs::RefName;
 
 /// What a remote is asked to do.
 #[derive(Clone, Copy, Debug)]
 pub struct PushRequest<'a> {
     /// The moves of its refs, each from where it must be.
     pub edits: &'a [PushEdit],
-    /// Where the remote's refs were when they were last seen, by its own names.
-    pub known: &'a [(RefName, Id)],
-    /// Whether the remote spoke the isodb stream when it was last met.
-    pub speaks_stream: bool,
     /// How.
     pub options: PushOptions,
 }

@@ -4,9 +4,11 @@ use std::io::IsTerminal;
 
 use anyhow::Result;
 use isodb::{
-    Arrival, Database, Direction, FetchLimits, Listener, Location, Meeting, Progress, Remote, Source, Transport, Unit,
+    Arrival, Database, Direction, FetchLimits, Here, Listener, Location, Meeting, Progress, Remote, Source, SyncError,
+    Transport, Unit,
 };
 
+use crate::commands::serve_limits;
 use crate::context::Context;
 use crate::error::{Failure, say};
 use crate::output::quoted;
@@ -18,6 +20,22 @@ pub(crate) struct Target {
     pub(crate) remote: Option<Remote>,
     url: String,
     push_url: String,
+}
+
+/// Does something with another database: with who moves refs here and what runs merge scripts, while what goes on is shown.
+pub(crate) fn with_here<'d, T>(
+    context: &Context,
+    db: &'d Database,
+    work: impl FnOnce(&mut Here<'d, '_>) -> Result<T, SyncError>,
+) -> Result<T> {
+    let (who, mut runner) = (context.mover(db)?, context.runner()?);
+    let mut shown = Shown::new(context);
+    Ok(work(&mut Here { db, who: &who, runner: &mut runner, listener: &mut shown })?)
+}
+
+/// What is taken at most of what others left in files: as of those who push.
+pub(crate) fn file_limits(db: &Database) -> Result<FetchLimits> {
+    Ok(FetchLimits { max_pack: serve_limits(db)?.max_pack, max_bytes: None })
 }
 
 /// Which programs answer at the other end.

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use isodb::{Disk, FetchLimits, Here, NodeName, OsDisk, Outcome, SyncError, Via, ViaFile, ViaRequest, ViaState, via};
+use isodb::{Disk, NodeName, OsDisk, Outcome, SyncError, Via, ViaFile, ViaRequest, ViaState, via};
 use serde_json::{Value, json};
 
 use crate::args::SyncArgs;
 use crate::commands::merge;
 use crate::context::Context;
 use crate::error::{Failure, say};
-use crate::meeting::Shown;
+use crate::meeting::{file_limits, with_here};
 use crate::output::{Output, number_of};
 
 /// Reads what others left in a folder, merges it, and leaves what they lack.
@@ -19,15 +19,9 @@ pub(crate) fn run(context: &Context, dir: &Path, name: Option<NodeName>, sync: S
     let mut db = context.database_to_write(sync)?;
     let name = context.named(&mut db, name)?;
     let (disk, dir): (Arc<dyn Disk>, _) = (Arc::new(OsDisk::new()), context.path(dir));
-    let (who, mut runner) = (context.mover(&db)?, context.runner()?);
-    let setting = db.config().get_number("receive.maxInputSize")?.filter(|max| *max > 0);
-    let limits = setting.map_or_else(FetchLimits::default, |max_pack| FetchLimits { max_pack, max_bytes: None });
-    let request = ViaRequest { disk: &disk, dir: &dir, name: &name, limits };
+    let request = ViaRequest { disk: &disk, dir: &dir, name: &name, limits: file_limits(&db)? };
     let old = db.head()?.1;
-    let met = {
-        let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut Shown::new(context) };
-        via(&mut here, &request)?
-    };
+    let met = with_here(context, &db, |here| via(here, &request))?;
     let head = db.head()?.1;
     context.start_upkeep(&db, Outcome { head, is_new: head != old });
     let mut out = Output::new(context);

@@ -70,8 +70,8 @@ impl Database {
     /// # Errors
     /// As [`Database::judge`].
     pub fn tag_standing(&self, tag: TagId, runner: &mut dyn Runner) -> Result<Standing> {
-        let target = CommitId(self.peel(tag.0)?);
-        let heads = if self.is_commit(target)? { vec![target] } else { Vec::new() };
+        let target = self.peel(tag.0)?;
+        let heads = if self.is_commit(target)? { vec![CommitId(target)] } else { Vec::new() };
         self.judge(&heads, runner)?.tag(tag)
     }
 
@@ -117,10 +117,5 @@ impl Database {
             found.push(id);
             next = self.store.commit(id)?.parents;
         }
-    }
-
-    /// Whether an object is there and is a commit.
-    fn is_commit(&self, id: CommitId) -> Result<bool> {
-        Ok(self.store.header(id.0)?.is_some_and(|(kind, _)| kind == crate::object::Kind::Commit))
     }
 }

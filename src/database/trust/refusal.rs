@@ -201,7 +201,7 @@ impl Check<'_> {
     /// Whether a ref would lose what it leads to.
     fn compare(&mut self, one: &RefMove, old: Id, new: CommitId) -> Result<()> {
         let old = CommitId(self.db.peel(old)?);
-        if old == new || !self.db.is_commit(old)? {
+        if old == new || !self.db.is_commit(old.0)? {
             return Ok(());
         }
         if self.view.is_ancestor(new, old)? {

@@ -16,14 +16,8 @@ proptest! {
         picks in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
         packed in any::<bool>(),
     ) {
-        let (disk, db) = database();
-        let made = make(&db, &steps);
-        let last = *made.last().unwrap();
-        made.iter().enumerate().for_each(|(n, id)| set(&db, &format!("b{n}"), *id));
-        if packed {
-            db.gc(&crate::database::GcRequest::default(), &mut |_, _, _| ()).unwrap();
-        }
-        let db = Arc::new(reopen(&disk));
+        let (db, made) = with_history(&steps, packed);
+        let (db, last) = (Arc::new(db), *made.last().unwrap());
         let other = empty();
         let first: Vec<CommitId> = picks.iter().map(|at| made[at.index(made.len())]).collect();
         fetch(&db, &other, &first, &[]).unwrap();

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::pktline::{Packet, Packets, write_data};
 use super::*;
-use crate::database::Database;
-use crate::database::tests::{database, ident, put_commit};
+use crate::database::tests::{Step, database, ident, make, put_commit, reopen};
+use crate::database::{Database, GcRequest};
 use crate::object::{BlobId, CommitId, Id, Kind, Objects};
 use crate::refs::{Expect, RefName};
 use crate::script::InProcess;
@@ -67,6 +67,17 @@ pub(crate) fn branch(text: &str) -> RefName {
 
 pub(crate) fn set(db: &Database, name: &str, id: CommitId) {
     db.set_ref(&branch(name), Some(id.0), Expect::Any, &ident(1), "test").unwrap();
+}
+
+/// A database with a history, of whose commits each has a branch, in a pack or not; and the commits.
+pub(crate) fn with_history(steps: &[Step], packed: bool) -> (Database, Vec<CommitId>) {
+    let (disk, db) = database();
+    let made = make(&db, steps);
+    made.iter().enumerate().for_each(|(n, id)| set(&db, &format!("b{n}"), *id));
+    if packed {
+        db.gc(&GcRequest::default(), &mut |_, _, _| ()).unwrap();
+    }
+    (reopen(&disk), made)
 }
 
 /// Fetches and keeps; answers how many objects came.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use isodb::{Bundle, BundleFile, Database, FetchLimits, OsDisk};
+use isodb::{Bundle, BundleFile, OsDisk};
 
 use crate::context::Context;
 
@@ -86,10 +86,4 @@ fn open(context: &Context, file: &Path) -> Result<Bundle> {
         return Ok(Bundle::read(stdin)?);
     }
     Ok(BundleFile::new(Arc::new(OsDisk::new()), &context.path(file)).open()?)
-}
-
-/// The largest pack that is taken, in bytes: as of those who push.
-fn max_pack(db: &Database) -> Result<u64> {
-    let setting = db.config().get_number("receive.maxInputSize")?;
-    Ok(setting.filter(|max| *max > 0).unwrap_or(FetchLimits::default().max_pack))
 }

@@ -1,13 +1,13 @@
 //! `isodb fetch`: bring what a remote has.
 
 use anyhow::Result;
-use isodb::{Arrival, FetchWish, Here, Meeting, RefName, meet};
+use isodb::{Arrival, FetchWish, Meeting, RefName, meet};
 use serde_json::json;
 
 use crate::args::{ListArgs, SyncArgs};
 use crate::complete;
 use crate::context::Context;
-use crate::meeting::{LimitArgs, ProgramArgs, Shown, Target, tell};
+use crate::meeting::{LimitArgs, ProgramArgs, Target, tell, with_here};
 use crate::output::Output;
 
 /// Bring what another database has, without merging it
@@ -51,13 +51,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let target = Target::find(&db, args.remote.as_deref())?;
     let names = args.refs.iter().map(|name| context.reference(Some(name))).collect::<Result<Vec<RefName>>>()?;
     let mut source = target.source(context, &db, &args.programs)?;
-    let (who, mut runner) = (context.mover(&db)?, context.runner()?);
     let wish = FetchWish { names: &names, prunes: args.prune, limits: args.limits.limits() };
-    let meeting = {
-        let mut shown = Shown::new(context);
-        let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut shown };
-        meet(&mut here, &mut *source, target.remote.as_ref(), &wish)?
-    };
+    let meeting = with_here(context, &db, |here| meet(here, &mut *source, target.remote.as_ref(), &wish))?;
     if let Some(left) = meeting.left {
         return Err(isodb::SyncError::Unfinished { left }.into());
     }

@@ -52,7 +52,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Result;
-use isodb::{Changeset, CommitId, Database, Key, Kind, Objects, Outcome, ServeLimits, Server, Service, TreeId};
+use isodb::{Changeset, CommitId, Database, Key, Objects, Outcome, ServeLimits, Server, Service, TreeId};
 use serde_json::json;
 
 use crate::args::{CommitArgs, OnArgs};
@@ -163,8 +163,7 @@ fn place_at(db: &Database, at: Option<&str>) -> Result<(Option<CommitId>, TreeId
         None => db.head()?.1,
         Some(revision) => {
             let id = db.peel(db.resolve(revision)?)?;
-            let is_commit = db.store().header(id)?.is_some_and(|(kind, _)| kind == Kind::Commit);
-            if !is_commit {
+            if !db.is_commit(id)? {
                 return Ok((None, db.resolve_tree(revision)?));
             }
             Some(CommitId(id))
@@ -211,7 +210,7 @@ pub(crate) fn print_outcome(context: &Context, outcome: Outcome, as_json: bool) 
 }
 
 /// What a database takes from those who push.
-fn serve_limits(db: &Database) -> Result<ServeLimits> {
+pub(crate) fn serve_limits(db: &Database) -> Result<ServeLimits> {
     Ok(match db.config().get_number("receive.maxInputSize")? {
         Some(max_pack) if max_pack > 0 => ServeLimits { max_pack },
         _ => ServeLimits::default(),

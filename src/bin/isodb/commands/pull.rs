@@ -1,7 +1,7 @@
 //! `isodb pull`: fetch, and merge what came into the current branch.
 
 use anyhow::Result;
-use isodb::{FetchWish, Here, Outcome, pull};
+use isodb::{FetchWish, Outcome, pull};
 use serde_json::json;
 
 use super::merge;
@@ -9,7 +9,7 @@ use crate::args::SyncArgs;
 use crate::complete;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::meeting::{LimitArgs, ProgramArgs, Shown, Target, tell};
+use crate::meeting::{LimitArgs, ProgramArgs, Target, tell, with_here};
 use crate::output::Output;
 
 /// Fetch from a remote, and merge its branch into the current one
@@ -43,12 +43,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let target = Target::find(&db, args.remote.as_deref())?;
     let remote = target.named()?;
     let mut source = target.source(context, &db, &args.programs)?;
-    let (who, mut runner) = (context.mover(&db)?, context.runner()?);
-    let (meeting, outcome) = {
-        let mut shown = Shown::new(context);
-        let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut shown };
-        pull(&mut here, &mut *source, remote, &FetchWish { limits: args.limits.limits(), ..FetchWish::default() })?
-    };
+    let wish = FetchWish { limits: args.limits.limits(), ..FetchWish::default() };
+    let (meeting, outcome) = with_here(context, &db, |here| pull(here, &mut *source, remote, &wish))?;
     tell(context, &target, &meeting);
     let mut out = Output::new(context);
     let Some(outcome) = outcome else {

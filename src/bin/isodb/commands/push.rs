@@ -1,14 +1,14 @@
 //! `isodb push`: send what is here, and move a remote's refs.
 
 use anyhow::Result;
-use isodb::{Database, Here, Id, Offered, PushOptions, PushWish, RefName, offer, upstream};
+use isodb::{Database, Id, Offered, PushOptions, PushWish, RefName, offer, upstream};
 use serde_json::json;
 
 use crate::args::{ListArgs, SyncArgs};
 use crate::complete;
 use crate::context::Context;
 use crate::error::{Failure, say};
-use crate::meeting::{ProgramArgs, Shown, Target};
+use crate::meeting::{ProgramArgs, Target, with_here};
 use crate::output::Output;
 
 /// Send what is here, and move another database's refs
@@ -64,13 +64,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let target = Target::find(&db, args.remote.as_deref())?;
     let wishes = wishes(&db, &target, &args)?;
     let mut transport = target.push_transport(context, &db, &args.programs)?;
-    let (who, mut runner) = (context.mover(&db)?, context.runner()?);
-    let offer = {
-        let mut shown = Shown::new(context);
-        let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut shown };
-        let options = PushOptions { is_atomic: args.atomic };
-        offer(&mut here, &mut transport, target.remote.as_ref(), &wishes, options)?
-    };
+    let options = PushOptions { is_atomic: args.atomic };
+    let offer = with_here(context, &db, |here| offer(here, &mut transport, target.remote.as_ref(), &wishes, options))?;
     let mut out = Output::records(context, args.list);
     for (wish, offered) in wishes.iter().zip(&offer.refs) {
         if args.list.json {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use isodb::{AgreeOptions, Agreed, Agreement, FetchWish, Here, NodeName, Outcome, agree, pause_before};
+use isodb::{AgreeOptions, Agreed, Agreement, FetchWish, NodeName, Outcome, agree, pause_before};
 use serde_json::json;
 
 use super::merge;
@@ -11,7 +11,7 @@ use crate::args::SyncArgs;
 use crate::complete;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::meeting::{LimitArgs, ProgramArgs, Shown, Target, tell};
+use crate::meeting::{LimitArgs, ProgramArgs, Target, tell, with_here};
 use crate::output::Output;
 use crate::via;
 
@@ -73,18 +73,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let target = Target::find(&db, args.remote.as_deref())?;
     let remote = target.named()?;
     let mut transport = target.push_transport(context, &db, &args.programs)?;
-    let (who, mut runner) = (context.mover(&db)?, context.runner()?);
     let options = AgreeOptions {
         wish: FetchWish { limits: args.limits.limits(), ..FetchWish::default() },
         is_all: args.all,
         attempts: ATTEMPTS,
     };
-    let agreement = {
-        let mut shown = Shown::new(context);
-        let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut shown };
-        let mut pause = |round| std::thread::sleep(pause_before(round, context.seed()));
-        agree(&mut here, &mut transport, remote, &options, &mut pause)?
-    };
+    let mut pause = |round| std::thread::sleep(pause_before(round, context.seed()));
+    let agreement = with_here(context, &db, |here| agree(here, &mut transport, remote, &options, &mut pause))?;
     tell(context, &target, &agreement.first);
     let mut out = Output::new(context);
     for branch in &agreement.branches {

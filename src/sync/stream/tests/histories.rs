@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::database::tests::{database, make, reopen, steps};
-use crate::sync::tests::assert_whole;
+use crate::database::tests::{database, make, steps};
+use crate::sync::tests::{assert_whole, with_history};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
@@ -15,13 +15,7 @@ proptest! {
         picks in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
         packed in any::<bool>(),
     ) {
-        let (disk, db) = database();
-        let made = make(&db, &steps);
-        made.iter().enumerate().for_each(|(n, id)| crate::sync::tests::set(&db, &format!("b{n}"), *id));
-        if packed {
-            db.gc(&crate::database::GcRequest::default(), &mut |_, _, _| ()).unwrap();
-        }
-        let db = reopen(&disk);
+        let (db, made) = with_history(&steps, packed);
         let (_, other) = database();
         let first: Vec<CommitId> = picks.iter().map(|at| made[at.index(made.len())]).collect();
         let ids = |commits: &[CommitId]| commits.iter().map(|id| id.0).collect::<Vec<Id>>();

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use isodb::{Arrival, Database, FetchLimits, Here, Meeting, NodeName, take_bundle};
+use isodb::{Arrival, Database, Meeting, NodeName, take_bundle};
 
 use super::super::fetch;
 use crate::args::{ListArgs, SyncArgs};
 use crate::context::Context;
 use crate::error::{Failure, say};
-use crate::meeting::Shown;
+use crate::meeting::{file_limits, with_here};
 use crate::output::{Output, quoted};
 
 #[derive(clap::Args)]
@@ -33,10 +33,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let name = told.ok_or_else(|| {
         Failure::usage("neither the bundle nor its file's name tells who wrote it").hint("say it: --as NAME")
     })?;
-    let limits = FetchLimits { max_pack: super::max_pack(&db)?, max_bytes: None };
-    let (who, mut runner) = (context.mover(&db)?, context.runner()?);
-    let mut here = Here { db: &db, who: &who, runner: &mut runner, listener: &mut Shown::new(context) };
-    let meeting = take_bundle(&mut here, bundle, &name, limits)?.unwrap_or_default();
+    let limits = file_limits(&db)?;
+    let meeting = with_here(context, &db, |here| take_bundle(here, bundle, &name, limits))?.unwrap_or_default();
     let mut out = Output::records(context, args.list);
     fetch::records(&mut out, &meeting, args.list.json)?;
     out.finish()?;

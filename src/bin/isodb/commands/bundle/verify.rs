@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::args::ListArgs;
 use crate::context::Context;
 use crate::error::{Failure, say};
-use crate::meeting::Shown;
+use crate::meeting::{Shown, file_limits};
 use crate::output::{Output, number_of};
 
 #[derive(clap::Args)]
@@ -27,7 +27,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let header = bundle.header().clone();
     let lacking = bundle.lacking(&db)?;
     let report = match lacking.is_empty() {
-        true => Some(bundle.verify(&db, super::max_pack(&db)?, &mut context.runner()?, &mut Shown::new(context))?),
+        true => {
+            Some(bundle.verify(&db, file_limits(&db)?.max_pack, &mut context.runner()?, &mut Shown::new(context))?)
+        }
         false => None,
     };
     let problems = report.iter().flat_map(|report| &report.problems);
