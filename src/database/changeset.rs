@@ -1,8 +1,9 @@
 //! What one commit changes, and what must hold for it to be made.
 
-use crate::object::{BlobId, Objects};
+use crate::object::{BlobId, Objects, TreeId};
 use crate::tree::{Document, Edit, Edits, Key, Tree};
 
+use super::conflicts::Bound;
 use super::error::{Error, Result};
 use super::signers;
 
@@ -29,9 +30,9 @@ pub struct Changeset {
     /// What is stored last as the list of those who may sign.
     signers: Option<BlobId>,
     /// A root tree to start from in place of the commit's.
-    whole: Option<crate::object::TreeId>,
-    /// Whether a document in conflict is stored, as one that is restored can be.
-    has_conflicts: bool,
+    whole: Option<TreeId>,
+    /// The documents in conflict that are stored, as one that is restored can be.
+    conflicts: Vec<Key>,
 }
 
 impl Changeset {
@@ -41,7 +42,7 @@ impl Changeset {
     }
 
     /// The change to just this root tree; further changes are made in it.
-    pub fn whole_tree(root: crate::object::TreeId) -> Changeset {
+    pub fn whole_tree(root: TreeId) -> Changeset {
         Changeset { whole: Some(root), ..Changeset::default() }
     }
 
@@ -51,7 +52,9 @@ impl Changeset {
         if signers::is_list(&key) {
             self.signers = Some(document.blob);
         }
-        self.has_conflicts |= document.conflict.is_some();
+        if document.conflict.is_some() {
+            self.conflicts.push(key.clone());
+        }
         self.edits.push(&key, Edit::Put(document));
     }
 
@@ -78,9 +81,9 @@ impl Changeset {
         self.signers
     }
 
-    /// Whether there may be documents in conflict among what it stores.
-    pub(super) fn may_have_conflicts(&self) -> bool {
-        self.has_conflicts || self.whole.is_some()
+    /// What tells what is in conflict in the tree that it makes of another one.
+    pub(super) fn bound(&self, base: TreeId, tree: TreeId) -> Bound {
+        Bound { tree, from: vec![self.whole.unwrap_or(base)], keys: self.conflicts.clone() }
     }
 
     /// How many changes there are.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Database;
 use super::changeset::Changeset;
+use super::conflicts::{Bound, Gathered};
 use super::error::{Error, Result};
 use super::signers;
 use crate::object::{Commit, CommitId, Ident, Kind, Objects, Person, TreeId};
@@ -97,10 +98,12 @@ impl Database {
             let mut series = Series { outcomes: Vec::new(), failed: None };
             let mut head = old;
             let mut message = String::new();
+            let mut bounds = Gathered::default();
             for (changes, info) in changes {
                 match self.build(head.as_slice(), None, changes, info) {
-                    Ok(Some(id)) => {
+                    Ok(Some((id, bound))) => {
                         head = Some(id);
+                        bounds.commit(bound);
                         message = subject(&info.message).to_owned();
                         series.outcomes.push(Outcome { head, is_new: true });
                     }
@@ -127,9 +130,7 @@ impl Database {
                 }
                 published => {
                     published?;
-                    if old.is_none() && !changes.iter().any(|(changes, _)| changes.may_have_conflicts()) {
-                        self.note_no_conflicts(self.store.commit(new)?.tree);
-                    }
+                    self.note_conflicts(&bounds.into_bounds());
                     return Ok(series);
                 }
             }
@@ -177,23 +178,26 @@ impl Database {
         self.store.hold()?;
         let merged = if parents.len() > 1 { Some(self.merged_tree(parents, runner)?) } else { None };
         match self.build(parents, merged, changes, info)? {
-            Some(id) => {
+            Some((id, bound)) => {
                 self.store.flush(&[])?;
+                if merged.is_none() {
+                    self.note_conflicts(&[bound]);
+                }
                 Ok(Outcome { head: Some(id), is_new: true })
             }
             None => Ok(Outcome { head: parents.first().copied(), is_new: false }),
         }
     }
 
-    /// Puts the commit of a changeset; `None` when it would change nothing. `merged` is the tree that several parents
-    /// come to.
+    /// Puts the commit of a changeset, and tells what is in conflict in it; `None` when it would change nothing. `merged` is
+    /// the tree that several parents come to.
     fn build(
         &self,
         parents: &[CommitId],
         merged: Option<TreeId>,
         changes: &Changeset,
         info: &CommitInfo,
-    ) -> Result<Option<CommitId>> {
+    ) -> Result<Option<(CommitId, Bound)>> {
         let commits = parents.iter().map(|&id| self.store.commit(id)).collect::<Result<Vec<_>, _>>()?;
         let own = commits.first().map_or(TreeId::EMPTY, |commit| commit.tree);
         let base = self.tree(merged.unwrap_or(own));
@@ -219,7 +223,8 @@ impl Database {
             commit.headers.push((sign::HEADER.to_owned(), signature.armor().into_bytes()));
         }
         let parent = parents.first().map(|parent| parent.0);
-        Ok(Some(CommitId(self.store.put_after(Kind::Commit, &commit.encode(), parent)?)))
+        let id = CommitId(self.store.put_after(Kind::Commit, &commit.encode(), parent)?);
+        Ok(Some((id, changes.bound(base.id(), tree))))
     }
 }
 

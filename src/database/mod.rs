@@ -47,6 +47,7 @@ use crate::tree::Tree;
 pub use changeset::{Changeset, Condition};
 pub use commit::{CommitInfo, Outcome, Series};
 pub use config::{Config, ConfigError};
+pub(crate) use conflicts::Bound;
 pub use error::Error;
 pub use feed::{Batch, Feed};
 pub use fsck::{FsckProgress, FsckReport, FsckStage, Lost, Problem, Repair, Severity};

@@ -174,7 +174,8 @@ impl Clone {
         let mut all = db.quarantine()?;
         made.into_iter().for_each(|commit| all.vouch(commit));
         meet::check(&all, refs.iter(), runner)?;
-        drop(all);
+        // What was seen on the way is noted.
+        drop(all.accept()?);
         let (head, edits) = self.edits(&db, &refs)?;
         let commit = refs.iter().find(|found| found.name == head).and_then(|found| found.id).map(CommitId);
         db.move_refs(edits, who)?;

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::Database;
 use super::ancestry;
+use super::conflicts::Bound;
 use super::error::{Error, Result};
 use crate::merge::Dispute;
 use crate::object::{Commit, CommitId, Ident, Kind, Objects, Overlay, Person, TreeId};
@@ -66,6 +67,8 @@ impl MergeOutcome {
 /// A merge that has been worked out and not been stored.
 struct Worked {
     outcome: MergeOutcome,
+    /// What is in conflict in it.
+    bound: Bound,
     /// The merge commit that is to be stored, and its documents.
     made: Option<(Commit, Folded)>,
 }
@@ -131,10 +134,11 @@ impl Database {
     pub fn merge_of(&self, heads: &[CommitId], runner: &mut dyn Runner) -> Result<MergeOutcome> {
         let result = self.store.hold().map_err(Error::from).and_then(|()| {
             let mut merger = Merger::new(self, runner)?;
-            let Worked { outcome, made } = merger.head(None, heads)?;
+            let Worked { outcome, bound, made } = merger.head(None, heads)?;
             if let Some((commit, folded)) = made {
                 merger.store(&commit, &folded)?;
                 self.store.flush(&[])?;
+                self.note_conflicts(&[bound]);
             }
             Ok(outcome)
         });
@@ -142,12 +146,12 @@ impl Database {
         result
     }
 
-    /// Puts the merge commit of some authored commits into the store, without flushing it; `None` where one of them is all
-    /// there is. Who is told of a merge commit's parents makes it so, and sees whether it is the one that was meant.
+    /// Puts the merge commit of some authored commits into the store, without flushing it, and tells what is in conflict in
+    /// it; `None` where one of them is all there is. Who is told of a merge commit's parents makes it so, and sees whether it is the one that was meant.
     ///
     /// # Errors
     /// As [`Database::merge`].
-    pub(crate) fn put_merge(&self, parents: &[CommitId], runner: &mut dyn Runner) -> Result<Option<CommitId>> {
+    pub(crate) fn put_merge(&self, parents: &[CommitId], runner: &mut dyn Runner) -> Result<Option<(CommitId, Bound)>> {
         let mut merger = Merger::new(self, runner)?;
         let frontier = merger.frontier(parents)?;
         if frontier.len() < 2 {
@@ -156,7 +160,7 @@ impl Database {
         let folded = merger.merge(&frontier)?;
         let commit = merger.commit(&frontier, &folded)?;
         merger.store(&commit, &folded)?;
-        Ok(Some(commit.id()))
+        Ok(Some((commit.id(), merger.bound(&frontier, &folded)?)))
     }
 
     /// The tree of the merge of some heads. What is new in it is put into the store.
@@ -209,7 +213,7 @@ impl Database {
             if old.is_none() && heads.is_empty() {
                 return Err(Error::NoCommit(name));
             }
-            let Worked { outcome, made } = merger.head(old.map(CommitId), heads)?;
+            let Worked { outcome, bound, made } = merger.head(old.map(CommitId), heads)?;
             if dry_run || !outcome.is_new() {
                 return Ok(outcome);
             }
@@ -226,7 +230,11 @@ impl Database {
                 let edit = RefEdit { name, expect, new: Some(RefValue::Id(outcome.head.0)), message };
                 match self.publish(lock, edit, who) {
                     Err(Error::Ref(refs::Error::Mismatch { .. })) if start.elapsed() < self.patience => {}
-                    published => return published.map(|()| outcome),
+                    published => {
+                        published?;
+                        self.note_conflicts(&[bound]);
+                        return Ok(outcome);
+                    }
                 }
             } else {
                 drop(lock);
@@ -262,8 +270,8 @@ impl Merger<'_> {
         let mut outcome = MergeOutcome { old, head, frontier, merged: 0, new_conflicts: 0, conflicts: 0 };
         let folded = made.as_ref().map(|(_, folded)| folded);
         let tree = folded.map_or_else(|| self.commit_tree(Some(head)), |folded| Ok(folded.tree))?;
-        self.tally(&mut outcome, tree, folded)?;
-        Ok(Worked { outcome, made })
+        let bound = self.tally(&mut outcome, tree, folded)?;
+        Ok(Worked { outcome, bound, made })
     }
 
     /// What is known of the merge that a ref is at, if it is at one. What a ref leads to here is believed, as long as none

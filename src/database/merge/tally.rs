@@ -1,40 +1,82 @@
 //! What a merge has changed for the one whose ref it is: documents merged, conflicts that are new, conflicts that are left.
+//!
+//! A merge takes what is in conflict from one of the heads that it merges, or could not decide on it itself. So where bounds
+//! of the heads are noted no tree is walked again.
 
 use std::collections::BTreeSet;
 
 use super::MergeOutcome;
 use super::fold::{Folded, Merger};
+use crate::database::conflicts::{Bound, in_conflict};
 use crate::database::error::Result;
 use crate::merge::Decision;
-use crate::object::TreeId;
+use crate::object::{CommitId, TreeId};
 use crate::tree::{Key, Tree};
 
 impl Merger<'_> {
-    /// Fills in the numbers of an outcome. `tree` is that of its head.
-    pub(super) fn tally(&mut self, outcome: &mut MergeOutcome, tree: TreeId, folded: Option<&Folded>) -> Result<()> {
+    /// Fills in the numbers of an outcome. `tree` is that of its head; the answer tells what is in conflict in it.
+    pub(super) fn tally(&mut self, outcome: &mut MergeOutcome, tree: TreeId, folded: Option<&Folded>) -> Result<Bound> {
         // What differs from a tree of which all is known: that of the ref, or else of one that was merged.
-        let known = outcome.old.unwrap_or(outcome.frontier[0]);
-        let before = self.commit_tree(Some(known))?;
+        let before = self.commit_tree(Some(outcome.old.unwrap_or(outcome.frontier[0])))?;
+        let heads = outcome.frontier.iter().map(|head| self.commit_tree(Some(*head))).collect::<Result<Vec<_>>>()?;
         let old = Tree::new(&self.objects, before);
         let after = old.with_root(tree);
-        let decided = || folded.into_iter().flat_map(|folded| &folded.decided);
-        for (key, _) in decided().filter(|(_, (_, decided))| decided.decision != Decision::Keep) {
-            outcome.merged += u64::from(old.get(key)? != after.get(key)?);
-        }
-        let found = self.db.conflicts(before, None)?;
-        let mut conflicts: BTreeSet<Key> = found.into_iter().map(|(key, _)| key).collect();
-        if outcome.old.is_none() {
-            outcome.new_conflicts = conflicts.len() as u64;
-        }
-        for change in old.diff(&after, None)? {
-            let change = change?;
-            if change.new.is_some_and(|document| document.conflict.is_some()) {
-                outcome.new_conflicts += u64::from(conflicts.insert(change.key));
-            } else {
-                conflicts.remove(&change.key);
+        let decided: Vec<&Key> = folded.map(Folded::decided_keys).unwrap_or_default();
+        outcome.merged = old.differing(&after, &decided)?.len() as u64;
+
+        let bounds = self.db.conflict_bounds();
+        let (were, are) = match bounds.of(&[&heads[..], &[before]].concat()) {
+            Some(mut keys) => {
+                keys.extend(folded.into_iter().flat_map(Folded::undecided_keys).cloned());
+                let keys: Vec<Key> = keys.into_iter().collect();
+                (keys_in_conflict(&old, &keys)?, keys_in_conflict(&after, &keys)?)
             }
-        }
-        outcome.conflicts = conflicts.len() as u64;
-        Ok(())
+            None => {
+                let were: BTreeSet<Key> = self.db.conflicts(before, None)?.into_iter().map(|(key, _)| key).collect();
+                let mut are = were.clone();
+                for change in old.diff(&after, None)? {
+                    let change = change?;
+                    if change.new.is_some_and(|document| document.conflict.is_some()) {
+                        are.insert(change.key);
+                    } else {
+                        are.remove(&change.key);
+                    }
+                }
+                (were, are)
+            }
+        };
+        outcome.conflicts = are.len() as u64;
+        outcome.new_conflicts = match outcome.old {
+            Some(_) => are.difference(&were).count() as u64,
+            None => outcome.conflicts,
+        };
+        Ok(Bound { tree, from: Vec::new(), keys: are.into_iter().collect() })
     }
+}
+
+impl Merger<'_> {
+    /// What is in conflict in a merge, told by what is so in the commits that were merged.
+    pub(super) fn bound(&mut self, frontier: &[CommitId], folded: &Folded) -> Result<Bound> {
+        let from = frontier.iter().map(|head| self.commit_tree(Some(*head))).collect::<Result<_>>()?;
+        Ok(Bound { tree: folded.tree, from, keys: folded.undecided_keys().cloned().collect() })
+    }
+}
+
+impl Folded {
+    /// The documents in dispute that a rule decided on, in the order of their keys.
+    fn decided_keys(&self) -> Vec<&Key> {
+        self.decided.iter().filter(|(_, (_, made))| made.decision != Decision::Keep).map(|(key, _)| key).collect()
+    }
+
+    /// The documents in dispute that stay in conflict.
+    fn undecided_keys(&self) -> impl Iterator<Item = &Key> {
+        self.decided.iter().filter(|(_, (_, made))| made.decision == Decision::Keep).map(|(key, _)| key)
+    }
+}
+
+fn keys_in_conflict<O: crate::object::Objects + Sync + ?Sized>(
+    tree: &Tree<'_, O>,
+    keys: &[Key],
+) -> Result<BTreeSet<Key>> {
+    Ok(in_conflict(tree, keys)?.into_iter().map(|(key, _)| key).collect())
 }

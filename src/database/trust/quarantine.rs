@@ -2,10 +2,11 @@
 //! known whether it may come in.
 
 use std::collections::HashSet;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::refusal::{self, RefMove, Refusal};
 use crate::database::Database;
+use crate::database::conflicts::Gathered;
 use crate::database::error::Result;
 use crate::object::CommitId;
 use crate::refs::Refs;
@@ -24,6 +25,8 @@ pub struct Quarantine<'a> {
     incoming: Incoming,
     /// Commits that were made here, of documents and of parents.
     made: HashSet<CommitId>,
+    /// What is in conflict in the commits that came, as far as it was seen when they were made or checked.
+    bounds: Mutex<Gathered>,
     held: Accepted<'a>,
 }
 
@@ -61,7 +64,7 @@ impl Database {
             patience: self.patience,
             graph: OnceLock::from(self.store.open_commit_graph().ok().flatten()),
         };
-        Ok(Quarantine { view, incoming, made: HashSet::new(), held })
+        Ok(Quarantine { view, incoming, made: HashSet::new(), bounds: Mutex::default(), held })
     }
 }
 
@@ -87,6 +90,11 @@ impl<'a> Quarantine<'a> {
         std::mem::take(&mut self.made)
     }
 
+    /// What is in conflict in the commits in it, for who makes them to add to. It is noted when they are let in.
+    pub(crate) fn bounds(&self) -> MutexGuard<'_, Gathered> {
+        self.bounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells what stands against some moves of refs, if anything does. With `trust.require = signed` every new commit must
     /// be trusted; bad signatures, merge commits that are not what their parents make them, missing and damaged objects
     /// always count, and so does a ref that goes backwards or sideways. What was put is flushed first.
@@ -96,7 +104,7 @@ impl<'a> Quarantine<'a> {
     /// failed to run a merge script.
     pub fn check(&self, moves: &[RefMove], runner: &mut dyn Runner) -> Result<Vec<Refusal>> {
         self.store().flush(&[])?;
-        refusal::check(self.held.db, &self.view, &self.made, moves, runner)
+        refusal::check(self.held.db, &self.view, (&self.made, &mut self.bounds()), moves, runner)
     }
 
     /// Lets the objects in, durably. No ref is moved: that is for the caller to do, before the answer is dropped.
@@ -104,8 +112,9 @@ impl<'a> Quarantine<'a> {
     /// # Errors
     /// When the disk fails: some of the objects may be in by then, and no ref leads to them.
     pub fn accept(self) -> Result<Accepted<'a>> {
-        let Quarantine { view, incoming, held, .. } = self;
+        let Quarantine { view, incoming, bounds, held, .. } = self;
         incoming.accept(view.store, &held.db.store)?;
+        held.db.note_conflicts(&bounds.into_inner().unwrap_or_else(PoisonError::into_inner).into_bounds());
         Ok(held)
     }
 }

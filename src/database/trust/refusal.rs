@@ -8,6 +8,7 @@ use super::seal::{Seal, bad, seal};
 use super::standing::{Require, Standing};
 use super::walk::on_all_cores;
 use crate::database::Database;
+use crate::database::conflicts::{Bound, Gathered};
 use crate::database::error::{Error, Result};
 use crate::database::merge::{WrongMerge, is_merge_commit};
 use crate::object::{self, Commit, CommitId, Id, Kind, Objects, Overlay, TagId};
@@ -110,17 +111,17 @@ impl fmt::Display for Refusal {
 }
 
 /// Tells what stands against some moves. `view` is the database `db` with what came in, of which the commits `made` are
-/// known to be what they should if their parents are.
+/// known to be what they should if their parents are. What is in conflict in the others is added to `bounds`.
 pub(super) fn check(
     db: &Database,
     view: &Database,
-    made: &HashSet<CommitId>,
+    (made, bounds): (&HashSet<CommitId>, &mut Gathered),
     moves: &[RefMove],
     runner: &mut dyn Runner,
 ) -> Result<Vec<Refusal>> {
     let known = db.heads()?;
     let mut check =
-        Check { db, view, made, require: db.require()?, known, sound: HashSet::new(), refusals: Vec::new() };
+        Check { db, view, made, bounds, require: db.require()?, known, sound: HashSet::new(), refusals: Vec::new() };
     let mut sound = Vec::new();
     for one in moves {
         match check.commits(one) {
@@ -140,6 +141,7 @@ struct Check<'a> {
     db: &'a Database,
     view: &'a Database,
     made: &'a HashSet<CommitId>,
+    bounds: &'a mut Gathered,
     require: Require,
     /// Where the refs are.
     known: Vec<CommitId>,
@@ -187,7 +189,7 @@ impl Check<'_> {
         for id in &new {
             if !self.sound.contains(id) {
                 if !self.made.contains(id) {
-                    whole(self.view, *id)?;
+                    whole(self.view, *id, self.bounds)?;
                 }
                 self.sound.insert(*id);
             }
@@ -281,17 +283,20 @@ impl Check<'_> {
     }
 }
 
-/// Checks that all is there that a commit has and its first parent has not, and that it is in isodb's format.
-fn whole(view: &Database, id: CommitId) -> Result<()> {
+/// Checks that all is there that a commit has and its first parent has not, and that it is in isodb's format. What it has in
+/// conflict is seen on the way.
+fn whole(view: &Database, id: CommitId, bounds: &mut Gathered) -> Result<()> {
     let commit = view.store.commit(id)?;
     let before = view.tree_of(commit.parents.first().copied())?.id();
     let overlay = Overlay::new(&view.store);
     let base = Tree::new(&overlay, before);
     let mut edits = Edits::new();
+    let mut bound = Bound { tree: commit.tree, from: vec![before], keys: Vec::new() };
     for change in base.diff(&base.with_root(commit.tree), None)? {
         let change = change?;
         if let Some(document) = change.new {
             whole_document(view, &overlay, document)?;
+            bound.keys.extend(document.conflict.map(|_| change.key.clone()));
         }
         edits.push(&change.key, change.new.map_or(Edit::Remove, Edit::Put));
     }
@@ -300,6 +305,13 @@ fn whole(view: &Database, id: CommitId) -> Result<()> {
     if made != commit.tree {
         let reason = format!("the folders of commit {id} are not in the form that their documents have");
         return Err(tree::Error::Format { id: commit.tree, reason }.into());
+    }
+    if is_merge_commit(&commit) {
+        // Who has others to merge with it merges the same commits again.
+        bound.from = commit.parents.iter().map(|parent| Ok(view.store.commit(*parent)?.tree)).collect::<Result<_>>()?;
+        bounds.merge(bound);
+    } else {
+        bounds.commit(bound);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::plan::Totals;
 use super::record::{Content, KeyPart, Parent, Record, Same, To, check};
 use super::send::Position;
 use super::wire::{Cursor, wrong};
-use crate::database::{Database, Quarantine};
+use crate::database::{Bound, Database, Quarantine};
 use crate::object::{BlobId, Commit, CommitId, Id, Kind, Objects, Tag, TreeId, hash};
 use crate::script::Runner;
 use crate::store::pack::delta;
@@ -48,6 +48,8 @@ struct Open {
     rest: Vec<u8>,
     check: [u8; 8],
     edits: Edits,
+    /// The documents in conflict among them.
+    conflicts: Vec<Key>,
     /// The path of the last key.
     path: Vec<u8>,
 }
@@ -160,13 +162,15 @@ impl<'d> Taker<'d> {
                     None => TreeId::EMPTY,
                 };
                 let parents = parents.into_iter().map(|(id, _)| id).collect();
-                let (edits, path) = (Edits::new(), Vec::new());
-                self.open = Some(Open { parents, before, rest: rest.to_vec(), check, edits, path });
+                let (rest, edits) = (rest.to_vec(), Edits::new());
+                self.open = Some(Open { parents, before, rest, check, edits, conflicts: Vec::new(), path: Vec::new() });
             }
             Record::Merge { parents, check } => {
                 let parents: Vec<CommitId> = self.parents(&parents)?.into_iter().map(|(id, _)| id).collect();
                 let made = self.view().put_merge(&parents, runner)?;
-                self.made(made.ok_or_else(|| wrong("a merge commit has parents that are not merged"))?, &check)?;
+                let (id, bound) = made.ok_or_else(|| wrong("a merge commit has parents that are not merged"))?;
+                self.quarantine.bounds().merge(bound);
+                self.made(id, &check)?;
             }
             Record::Tag(body) => {
                 Tag::parse(body)?;
@@ -193,7 +197,7 @@ impl<'d> Taker<'d> {
 
     /// Makes the commit whose changes have come.
     fn close(&mut self) -> Result<()> {
-        let Some(Open { parents, before, rest, check, edits, .. }) = self.open.take() else { return Ok(()) };
+        let Some(Open { parents, before, rest, check, edits, conflicts, .. }) = self.open.take() else { return Ok(()) };
         let store = self.quarantine.store();
         let base = self.view().tree(before);
         let tree = if edits.is_empty() { before } else { base.edit(&edits)?.id() };
@@ -208,6 +212,7 @@ impl<'d> Taker<'d> {
         let id = CommitId(hash(Kind::Commit, &body));
         Commit::parse(&body).map_err(|error| error.of_object(id.0))?;
         store.put_after(Kind::Commit, &body, parents.first().map(|parent| parent.0))?;
+        self.quarantine.bounds().commit(Bound { tree, from: vec![before], keys: conflicts });
         self.made(id, &check)
     }
 
@@ -245,6 +250,7 @@ impl<'d> Taker<'d> {
 
     fn edit(&mut self, key: &Key, document: Option<Document>) {
         if let Some(open) = &mut self.open {
+            open.conflicts.extend(document.and_then(|document| document.conflict).map(|_| key.clone()));
             open.edits.push(key, document.map_or(Edit::Remove, Edit::Put));
         }
     }

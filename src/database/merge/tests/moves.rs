@@ -110,22 +110,25 @@ fn conflicts_count_that_no_merge_commit_of_the_history_made() {
 }
 
 #[test]
-fn the_first_commit_notes_that_nothing_is_in_conflict_if_nothing_is() {
+fn where_all_is_noted_a_merge_walks_no_tree_twice() {
     let (disk, db) = database();
-    let note = || disk.read(Path::new(NOTE)).ok();
-    let [x, y] = ["x", "y"].map(|name| author(&db, name, &[], &put("k", name), 2));
-    let document = |commit| db.tree_of(Some(commit)).unwrap().get(&key("k")).unwrap().unwrap();
-    let mut changes = Changeset::new();
-    changes.put(key("k"), document(merged(&db, &[x, y]).head));
-    db.commit(&RefName::from_user("one").unwrap(), Expect::Any, &changes, &info()).unwrap();
-    assert_eq!(note(), None);
-    let whole = Changeset::whole_tree(db.tree_of(Some(merged(&db, &[x, y]).head)).unwrap().id());
-    db.commit(&RefName::from_user("two").unwrap(), Expect::Any, &whole, &info()).unwrap();
-    assert_eq!(note(), None);
-    let mut sound = Changeset::new();
-    sound.put(key("k"), document(x));
-    let made = db.commit(&RefName::from_user("three").unwrap(), Expect::Any, &sound, &info()).unwrap();
-    let tree = db.tree_of(made.head).unwrap().id();
-    let text = String::from_utf8(note().unwrap()).unwrap();
-    assert!(text.starts_with(&format!("isodb conflicts 1\n{tree}\n")) && !text.contains('\0'), "{text}");
+    db.store().set_unpack_limit(usize::MAX);
+    let (one, two) = (RefName::from_user("one").unwrap(), RefName::from_user("two").unwrap());
+    let commit = |name: &RefName, key: &str| {
+        let mut changes = Changeset::new();
+        changes.put(self::key(key), BlobId(db.store().put(Kind::Blob, key.as_bytes()).unwrap()));
+        db.commit(name, Expect::Any, &changes, &info()).unwrap().head.unwrap()
+    };
+    let start = commit(&one, "a/b");
+    db.set_ref(&two, Some(start.0), Expect::Absent, &ident(1), "test").unwrap();
+    commit(&one, "c/d");
+    let other = commit(&two, "e/f");
+    // A folder that one side alone has changed: a walk to see what is in conflict would read it, the merge does not.
+    let folder = db.tree_of(Some(other)).unwrap().folder(Some(&key("e"))).unwrap().unwrap().to_string();
+    disk.remove(&Path::new("/farm.isodb/objects").join(&folder[..2]).join(&folder[2..])).unwrap();
+    let db = reopen(&disk);
+    let told = db.merge(&one, Expect::Any, &[other], true, &mut NoScripts, &ident(7)).unwrap();
+    assert_eq!((told.conflicts, told.new_conflicts), (0, 0));
+    disk.remove(Path::new(NOTE)).unwrap();
+    assert!(db.merge(&one, Expect::Any, &[other], true, &mut NoScripts, &ident(7)).is_err());
 }
