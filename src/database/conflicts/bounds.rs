@@ -188,8 +188,10 @@ impl Gathered {
     }
 
     fn add(&mut self, bound: Bound) {
-        // The same documents as before are as they were.
-        if !self.places.contains_key(&bound.tree) && !bound.from.contains(&bound.tree) {
+        if let Some(&place) = self.places.get(&bound.tree) {
+            // The same documents as before are as they were; now something may end with them.
+            self.made[place].1 = Next::Merge;
+        } else if !bound.from.contains(&bound.tree) {
             self.places.insert(bound.tree, self.made.len());
             self.made.push((bound, Next::Nothing));
         }
@@ -239,4 +241,84 @@ fn check(text: &[u8]) -> String {
     let mut digits = hex::encode(Sha256::digest(text));
     digits.truncate(CHECK);
     digits
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::database::tests::{database, reopen};
+    use crate::disk::Disk;
+    use crate::object::{Kind, hash};
+
+    fn tree(number: usize) -> TreeId {
+        TreeId(hash(Kind::Tree, number.to_string().as_bytes()))
+    }
+
+    fn bound(of: usize, from: &[usize], keys: &[&str]) -> Bound {
+        let keys = keys.iter().map(|key| key.parse().unwrap()).collect();
+        Bound { tree: tree(of), from: from.iter().map(|number| tree(*number)).collect(), keys }
+    }
+
+    fn keys_of(db: &Database, of: &[usize]) -> Option<Vec<String>> {
+        let trees: Vec<TreeId> = of.iter().map(|number| tree(*number)).collect();
+        Some(db.conflict_bounds().of(&trees)?.iter().map(|key| key.text().into_owned()).collect())
+    }
+
+    #[test]
+    fn a_bound_has_what_it_is_told_by() {
+        let (_, db) = database();
+        db.note_conflicts(&[bound(1, &[], &["a \n\"b", "x"]), bound(2, &[1], &[]), bound(3, &[], &["y"])]);
+        db.note_conflicts(&[bound(4, &[2, 3], &["z"])]);
+        assert_eq!(keys_of(&db, &[2]).unwrap(), ["a \n\"b", "x"]);
+        assert_eq!(keys_of(&db, &[4]).unwrap(), ["a \n\"b", "x", "y", "z"]);
+        assert_eq!(keys_of(&db, &[2, 5]), None);
+        // One that is told by nothing else counts from then on.
+        db.note_conflicts(&[bound(1, &[4], &[]), bound(4, &[], &["z"])]);
+        assert_eq!(keys_of(&db, &[4]).unwrap(), ["z"]);
+        assert_eq!(db.conflict_bounds().of(&[TreeId::EMPTY]).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_line_of_commits_is_noted_once() {
+        let mut all = Gathered::default();
+        all.commit(bound(1, &[0], &["a"]));
+        all.commit(bound(2, &[1], &[]));
+        all.commit(bound(3, &[2], &["b"]));
+        // A branch from the middle, a merge of both, and one on that which goes back to what was before it.
+        all.commit(bound(4, &[2], &["c"]));
+        all.merge(bound(5, &[3, 4], &["d"]));
+        all.commit(bound(6, &[5], &[]));
+        all.commit(bound(5, &[6], &[]));
+        let expected = [bound(3, &[0], &["b", "a"]), bound(4, &[0], &["c", "a"]), bound(5, &[3, 4], &["d"])];
+        assert_eq!(all.into_bounds(), expected);
+    }
+
+    #[test]
+    fn a_file_that_has_grown_long_begins_anew() {
+        let (disk, db) = database();
+        let path = Path::new("/farm.isodb/isodb/conflicts");
+        db.note_conflicts(&[bound(0, &[], &["k"])]);
+        // Lines so long that there are not many of them, of keys that are in no conflict.
+        let long: Vec<String> = (0..200).map(|n| format!("{n}{}", "x".repeat(190))).collect();
+        let long: Vec<&str> = long.iter().map(String::as_str).collect();
+        let mut number = 1;
+        while disk.stat(path).unwrap().len <= LIMIT as u64 {
+            db.note_conflicts(&[bound(number, &[], &long), bound(number + 1, &[number - 1], &[])]);
+            number += 2;
+        }
+        db.note_conflicts(&[bound(number, &[number - 1], &[])]);
+        assert!(disk.stat(path).unwrap().len < LIMIT as u64);
+        let db = reopen(&disk);
+        // All of the even ones are told by the first, which is gone.
+        assert_eq!(keys_of(&db, &[0]), None);
+        assert_eq!(keys_of(&db, &[number]).unwrap(), ["k"]);
+        assert_eq!(keys_of(&db, &[number - 2]).unwrap().len(), 200);
+        // One that is too long for the file is left out.
+        let far: Vec<String> = (0..LIMIT / 190).map(|n| format!("{n}{}", "x".repeat(190))).collect();
+        let far: Vec<&str> = far.iter().map(String::as_str).collect();
+        db.note_conflicts(&[bound(number + 1, &[], &far), bound(number + 2, &[], &[])]);
+        assert_eq!((keys_of(&db, &[number + 1]), keys_of(&db, &[number + 2])), (None, Some(Vec::new())));
+    }
 }

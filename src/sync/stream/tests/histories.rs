@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::database::tests::{database, make, steps};
+use crate::database::tests::{database, key, make, put_commit, steps};
+use crate::object::{BlobId, Kind, Objects, TreeId};
 use crate::sync::tests::{assert_whole, with_history};
+use crate::tree::{Edit, Edits, Tree};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
@@ -46,4 +48,24 @@ proptest! {
         accept(taker.into_quarantine(), &made);
         assert_whole(&other, &made);
     }
+}
+
+#[test]
+fn what_may_be_in_conflict_is_noted_of_what_came() {
+    let (_, db) = database();
+    let blob = BlobId(db.store().put(Kind::Blob, b"1").unwrap());
+    let (mut tree, mut commits) = (TreeId::EMPTY, Vec::new());
+    for number in 0..3 {
+        let edits = Edits::from_iter([(key(number), Edit::Put(blob.into()))]);
+        tree = Tree::new(db.store(), tree).edit(&edits).unwrap().id();
+        commits.push(put_commit(&db, tree, commits.last().copied().into_iter().collect(), 1, "a day"));
+    }
+    db.store().flush(&[]).unwrap();
+    let (_, other) = database();
+    accept(carry(&db, &other, &[commits[2].0], &[]).unwrap(), &commits[2..]);
+    let note = other.disk().read(&other.root().join("isodb").join("conflicts")).unwrap();
+    // One line, of the last commit: it has no more in conflict than the empty tree.
+    let expected = format!(" {} {}", db.store().commit(commits[2]).unwrap().tree, TreeId::EMPTY);
+    let note = String::from_utf8(note).unwrap();
+    assert!(note.ends_with(&expected) && note.lines().count() == 2, "{note}");
 }
