@@ -7,6 +7,7 @@
 //! - `fuzz_seeds`: what is fuzzed, on its seeds
 //! - `http`: databases over HTTP, with git and isodb on both sides
 //! - `links`: links that fail, and many nodes that meet over all kinds of them
+//! - `matrix`: git and isodb as each other's clients and servers, over whatever there is
 //! - `scripts`: what merge scripts answer, bit by bit
 //! - `support`: a hermetic environment, with git beside it as the oracle
 //! - `tidy`: the house rules that a compiler does not check
@@ -20,6 +21,7 @@ mod docs;
 mod fuzz_seeds;
 mod http;
 mod links;
+mod matrix;
 mod scripts;
 mod sharing;
 mod support;

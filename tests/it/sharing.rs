@@ -37,7 +37,7 @@ fn head(db: &Database) -> CommitId {
 }
 
 /// Pushes where HEAD is; answers how many objects went.
-pub(crate) fn push(db: &Database, transport: &mut dyn Transport) -> u64 {
+fn push(db: &Database, transport: &mut dyn Transport) -> u64 {
     let mut pushing = Pushing::open(transport).unwrap();
     let old = pushing.refs().iter().find(|(name, _)| *name == main_ref()).map(|(_, id)| *id);
     let edit = PushEdit { name: main_ref(), old, new: Some(head(db).0) };
@@ -61,40 +61,6 @@ pub(crate) fn fetch(db: &Database, transport: &mut dyn Transport) -> u32 {
     let who = Ident::new("Ann", "ann@farm", 1).unwrap();
     db.set_ref(&main_ref(), Some(id), Expect::Any, &who, "fetch").unwrap();
     count
-}
-
-#[test]
-fn with_gits_own_services() {
-    let [here, there] = [Sandbox::with_database(), Sandbox::with_database()];
-    here.bash("git init -q --bare -b main --object-format=sha256 git").ok();
-    let check = || {
-        let checked = here.bash("git -C git fsck --strict --full").ok();
-        assert_eq!(checked.text() + &checked.stderr(), "");
-        there.check_with_git();
-    };
-    here.bash("seq 3000 | sed 's/.*/{\"key\":\"many\\/&\",\"value\":{\"number\":&}}/' | isodb apply -q > out").ok();
-    let sent = push(&open(&here), &mut git(&here, "git"));
-    let came = fetch(&open(&there), &mut git(&here, "git"));
-    assert_eq!(u64::from(came), sent);
-    check();
-    for n in 0..40 {
-        here.isodb_with_input(["put", "many/7"], format!("{n}")).ok();
-    }
-    // Each a commit, a content and the trees above.
-    let sent = push(&open(&here), &mut git(&here, "git"));
-    assert!((40 * 4..=40 * 7).contains(&sent), "{sent}");
-    // A thin pack comes with bases that are added to it.
-    let came = fetch(&open(&there), &mut git(&here, "git"));
-    assert!((sent..sent + 60).contains(&u64::from(came)), "{came}");
-    assert_eq!(fetch(&open(&there), &mut git(&here, "git")), 0);
-    check();
-    assert_eq!(there.isodb(["get", "many/7"]).ok().text(), "39");
-    // git refuses what is stale, and says so.
-    let db = open(&here);
-    let mut transport = git(&here, "git");
-    let edit = PushEdit { name: main_ref(), old: None, new: Some(head(&db).0) };
-    let report = Pushing::open(&mut transport).unwrap().push(&db, &[edit], PushOptions::default(), &mut ()).unwrap();
-    assert!(report.refused[0].is_some(), "{report:?}");
 }
 
 #[test]

@@ -1,105 +1,18 @@
-//! isodb as a client: of its own server, of git's `http-backend`, and of a `git daemon`.
+//! isodb as a client of servers: what it says, and what it makes of what they say.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::{Child, Stdio};
 
 use isodb::{HttpOptions, SyncError, Transport};
 
 use super::Farm;
 use crate::cli::refused;
-use crate::sharing::{fetch, open, push};
+use crate::sharing::{fetch, open};
 use crate::support::Sandbox;
-use crate::support::serving::Backend;
+use crate::support::serving::Daemon;
 
 fn by_http(url: &str) -> impl Transport + use<> {
     isodb::by_http(url, &HttpOptions::default()).unwrap()
-}
-
-/// Pushes a database's history to an empty one, fetches it into another, adds to it and does so again. `by_packs` tells whether
-/// pushes go as packs, whose objects are counted.
-fn there_and_back(here: &Sandbox, mut transport: impl Transport, by_packs: bool) {
-    let there = Sandbox::with_database();
-    here.bash("seq 3000 | sed 's/.*/{\"key\":\"many\\/&\",\"value\":{\"number\":&}}/' | isodb apply -q > out").ok();
-    let sent = push(&open(here), &mut transport);
-    let came = u64::from(fetch(&open(&there), &mut transport));
-    assert!(came > 6000 && sent == if by_packs { came } else { 0 }, "{sent} {came}");
-    // More than is sent with its length in front.
-    here.bash("head -c 3000000 /dev/urandom | isodb put large").ok();
-    for n in 0..20 {
-        here.isodb_with_input(["put", "many/7"], format!("{n}")).ok();
-    }
-    let sent = push(&open(here), &mut transport);
-    let came = u64::from(fetch(&open(&there), &mut transport));
-    assert!((80..200).contains(&came), "{came}");
-    assert!(if by_packs { (sent..sent + 60).contains(&came) } else { sent == 0 }, "{sent} {came}");
-    assert_eq!(fetch(&open(&there), &mut transport), 0);
-    assert_eq!(there.isodb(["get", "many/7"]).ok().text(), "19");
-    there.check_with_git();
-}
-
-#[test]
-fn with_our_own_server() {
-    let farm = Farm::new();
-    let server = farm.serve(&["-q"]);
-    there_and_back(&Sandbox::with_database(), by_http(&format!("{}/farm.isodb", server.url)), false);
-    farm.check(&["farm.isodb"]);
-}
-
-#[test]
-fn with_gits_server_that_breaks_off_now_and_then() {
-    let sandbox = Sandbox::with_database();
-    sandbox.bash("git init -q --bare -b main --object-format=sha256 farm.git").ok();
-    sandbox.bash("git -C farm.git config http.receivepack true").ok();
-    let backend = Backend::start(&sandbox, 2);
-    there_and_back(&sandbox, by_http(&format!("{}/farm.git", backend.url)), true);
-    assert!(backend.requests() > 10, "{}", backend.requests());
-    let checked = sandbox.bash("git -C farm.git fsck --strict --full").ok();
-    assert_eq!(checked.text() + &checked.stderr(), "");
-}
-
-/// A `git daemon`, which ends with the value.
-struct Daemon {
-    child: Child,
-    port: u16,
-}
-
-impl Daemon {
-    fn start(sandbox: &Sandbox) -> Daemon {
-        // It does not tell which port it got, so it gets one that was free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = sandbox.command("git");
-        command.args(["daemon", "--listen=127.0.0.1", "--export-all", "--enable=receive-pack", "--verbose"]);
-        command.arg(format!("--port={port}")).arg(format!("--base-path={}", sandbox.path().display()));
-        command.stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        assert!(line.contains("Ready to rumble"), "{line}");
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        Daemon { child, port }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // The process that listens is a child of the one that was started, and ends with it.
-        let pid = self.child.id().to_string();
-        let _ = std::process::Command::new("kill").args(["-TERM", &pid]).status();
-        let _ = self.child.wait();
-    }
-}
-
-#[test]
-fn with_a_git_daemon() {
-    let sandbox = Sandbox::with_database();
-    sandbox.bash("git init -q --bare -b main --object-format=sha256 farm.git").ok();
-    let daemon = Daemon::start(&sandbox);
-    there_and_back(&sandbox, isodb::by_daemon("127.0.0.1", Some(daemon.port), "/farm.git"), true);
-    let listed = sandbox.isodb(["ls-remote", &format!("git://127.0.0.1:{}/farm.git", daemon.port)]).ok().lines();
-    assert_eq!(listed.len(), 2, "{listed:?}");
-    refused(sandbox.isodb(["ls-remote", &format!("git://127.0.0.1:{}/mill.git", daemon.port)]), 5, "mill.git");
 }
 
 /// Answers one request after the other with these heads and bodies; gives what was asked.
@@ -145,6 +58,17 @@ fn what_servers_say_is_told() {
         assert!(asked[0].starts_with("GET /farm/info/refs?service=git-upload-pack HTTP/1.1\r\n"), "{asked:?}");
         assert!(asked[0].contains("git-protocol: version=2\r\n"), "{asked:?}");
     }
+}
+
+#[test]
+fn a_git_daemon_says_what_it_has() {
+    let sandbox = Sandbox::with_database();
+    sandbox.isodb_with_input(["put", "a"], "1").ok();
+    let daemon = Daemon::start(&sandbox);
+    let url = |name: &str| format!("git://127.0.0.1:{}/{name}", daemon.port);
+    let listed = sandbox.isodb(["ls-remote", &url(".isodb")]).ok().lines();
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    refused(sandbox.isodb(["ls-remote", &url("mill.git")]), 5, "mill.git");
 }
 
 #[test]

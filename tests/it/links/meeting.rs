@@ -1,20 +1,11 @@
 //! Twenty nodes write without knowing of each other and meet at random, over paths, ssh and HTTP: all come to one commit.
 
-use std::os::unix::fs::PermissionsExt;
-
 use crate::support::serving::Serving;
-use crate::support::{Ran, Sandbox};
+use crate::support::{Ran, Sandbox, ssh};
 
 /// How many nodes there are, and how often two of them meet by chance.
 const NODES: usize = 20;
 const MEETINGS: usize = 24;
-
-/// An ssh that stays on this machine.
-const SSH: &str = "#!/bin/sh
-while [ \"$1\" != -- ]; do shift; done
-shift 2
-exec sh -c \"$*\"
-";
 
 struct Farm {
     sandbox: Sandbox,
@@ -28,8 +19,7 @@ fn name(node: usize) -> String {
 impl Farm {
     fn new() -> Farm {
         let sandbox = Sandbox::in_memory();
-        let ssh = sandbox.write("ssh", SSH);
-        std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).unwrap();
+        ssh::install(&sandbox);
         let names: Vec<String> = (0..NODES).map(name).collect();
         for name in &names {
             sandbox.isodb(["init", name]).ok();
@@ -42,7 +32,8 @@ impl Farm {
 
     fn at(&self, node: usize, args: &[&str], input: &str) -> Ran {
         let mut command = self.sandbox.isodb_command(["--db", &name(node)].iter().chain(args));
-        command.env("ISODB_AUTHOR_NAME", format!("Node {node}")).env("GIT_SSH_COMMAND", "./ssh");
+        command.env("ISODB_AUTHOR_NAME", format!("Node {node}"));
+        ssh::show(&self.sandbox, &mut command);
         crate::support::run(command, Some(input.as_bytes()))
     }
 
@@ -51,7 +42,7 @@ impl Farm {
         let other = name(other);
         let url = match kind % 3 {
             0 => other,
-            1 => format!("ann@barn:{}/{other}", self.sandbox.path().display()),
+            1 => ssh::url(&self.sandbox, &other),
             _ => format!("{}/{other}", self.serving.url),
         };
         let has_remote = self.at(one, &["remote", "set-url", "other", &url], "").code() == Some(0);

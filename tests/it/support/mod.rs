@@ -4,6 +4,7 @@ pub mod farm;
 pub mod keys;
 pub mod link;
 pub mod serving;
+pub mod ssh;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

@@ -1,11 +1,9 @@
-//! Servers of HTTP on this machine: isodb's own, as a process, and git's `http-backend` behind a bridge that speaks just
-//! enough of HTTP to start it.
+//! Servers on this machine: isodb's own, as a process, git's `http-backend` behind a bridge that speaks just enough of HTTP
+//! to start it, and a `git daemon`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Sandbox;
 
@@ -50,41 +48,68 @@ pub fn log_of(sandbox: &Sandbox) -> String {
     std::fs::read_to_string(sandbox.path().join("serve.log")).unwrap()
 }
 
+/// A `git daemon` for the repositories in the sandbox. It ends with the value.
+pub struct Daemon {
+    child: Child,
+    /// Where it listens.
+    pub port: u16,
+}
+
+impl Daemon {
+    /// Serves.
+    pub fn start(sandbox: &Sandbox) -> Daemon {
+        // It does not tell which port it got, so it gets one that was free a moment ago.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = sandbox.command("git");
+        command.args(["daemon", "--listen=127.0.0.1", "--export-all", "--enable=receive-pack", "--verbose"]);
+        command.arg(format!("--port={port}")).arg(format!("--base-path={}", sandbox.path().display()));
+        command.stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert!(line.contains("Ready to rumble"), "{line}");
+        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        Daemon { child, port }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // The process that listens is a child of the one that was started, and ends with it.
+        let pid = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        let _ = self.child.wait();
+    }
+}
+
 /// git's `http-backend` for the repositories in the sandbox. It ends with the process.
 pub struct Backend {
     /// Where it listens.
     pub url: String,
-    requests: Arc<AtomicUsize>,
 }
 
 impl Backend {
-    /// Serves; the first requests, so many of them, meet a connection that is closed before the answer.
-    pub fn start(sandbox: &Sandbox, broken: usize) -> Backend {
+    /// Serves.
+    pub fn start(sandbox: &Sandbox) -> Backend {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (root, requests) = (sandbox.path().to_owned(), Arc::new(AtomicUsize::new(0)));
-        let counted = Arc::clone(&requests);
+        let root = sandbox.path().to_owned();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let number = counted.fetch_add(1, Ordering::SeqCst);
                 let mut command = Command::new("git");
                 command.arg("http-backend").env_clear().env("PATH", std::env::var_os("PATH").unwrap());
                 command.env("GIT_PROJECT_ROOT", &root).env("GIT_HTTP_EXPORT_ALL", "1").env("REMOTE_USER", "ann");
                 command.env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", &root);
-                std::thread::spawn(move || bridge(stream.unwrap(), command, number < broken));
+                std::thread::spawn(move || bridge(stream.unwrap(), command));
             }
         });
-        Backend { url, requests }
-    }
-
-    /// How many requests came.
-    pub fn requests(&self) -> usize {
-        self.requests.load(Ordering::SeqCst)
+        Backend { url }
     }
 }
 
 /// Answers one request by a program, as CGI has it.
-fn bridge(stream: TcpStream, mut command: Command, is_broken: bool) {
+fn bridge(stream: TcpStream, mut command: Command) {
     let mut input = BufReader::new(stream.try_clone().unwrap());
     let mut lines = Vec::new();
     loop {
@@ -96,9 +121,6 @@ fn bridge(stream: TcpStream, mut command: Command, is_broken: bool) {
             "" => break,
             line => lines.push(line.to_owned()),
         }
-    }
-    if is_broken {
-        return;
     }
     let mut words = lines[0].split(' ');
     let (method, target) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
