@@ -212,7 +212,12 @@ impl<'t> Pushing<'t> {
     /// [`Error::Connection`], [`Error::Unsupported`], and what the remote says.
     pub fn open(transport: &'t mut dyn Transport) -> Result<Pushing<'t>> {
         let said = pushable(transport)?;
-        Ok(Pushing { transport, said, is_plain: false })
+        Ok(Pushing::opened(transport, said))
+    }
+
+    /// Goes on from what the service has said.
+    pub(super) fn opened(transport: &'t mut dyn Transport, said: Pushable) -> Pushing<'t> {
+        Pushing { transport, said, is_plain: false }
     }
 
     /// Whether the remote speaks isodb's own stream as well.
@@ -354,7 +359,7 @@ impl<'t> Pushing<'t> {
 }
 
 /// What a remote says to who wants to push.
-fn pushable(transport: &mut dyn Transport) -> Result<Pushable> {
+pub(super) fn pushable(transport: &mut dyn Transport) -> Result<Pushable> {
     let mut said = transport.advertisement(Service::ReceivePack)?;
     read_pushable(&mut Packets::new(&mut *said))
 }

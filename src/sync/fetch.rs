@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::again::again;
 use super::error::{Error, Result};
 use super::exchange::{FetchOptions, Fetching};
 use super::here::{Here, Traffic};
@@ -80,30 +81,29 @@ impl<T: Transport> Source for T {
 }
 
 /// Fetches by a stream where the remote speaks it, else in git's way.
-fn by_any<'d>(
-    here: &mut Here<'d, '_>,
-    transport: &mut dyn Transport,
-    request: &FetchRequest<'_>,
-) -> Result<Fetched<'d>> {
-    if request.speaks_stream && !transport.needs_advertisement() {
-        match stream::fetch(here, transport, request) {
+fn by_any<'d>(here: &mut Here<'d, '_>, link: &mut Metered<'_>, request: &FetchRequest<'_>) -> Result<Fetched<'d>> {
+    if request.speaks_stream && !link.needs_advertisement() {
+        match stream::fetch(here, link, request) {
             // It did when it was last met, and does no more.
             Ok(Carried::Not) | Err(Error::Http { status: 404 | 405, .. }) => {}
-            carried => return by_stream(carried?, here, transport, request),
+            carried => return by_stream(carried?, here, link, request),
         }
     }
-    let fetching = Fetching::open(transport)?;
-    if !fetching.speaks_stream() {
-        return by_packs(here, fetching, request);
+    let fetched = again(link, |link| {
+        let fetching = Fetching::open(link)?;
+        if fetching.speaks_stream() { Ok(None) } else { by_packs(here, fetching, request).map(Some) }
+    })?;
+    match fetched {
+        Some(fetched) => Ok(fetched),
+        None => by_stream(stream::fetch(here, link, request)?, here, link, request),
     }
-    by_stream(stream::fetch(here, transport, request)?, here, transport, request)
 }
 
 /// What a stream has brought; what it could not carry comes in git's way.
 fn by_stream<'d>(
     carried: Carried<'d>,
     here: &mut Here<'d, '_>,
-    transport: &mut dyn Transport,
+    link: &mut Metered<'_>,
     request: &FetchRequest<'_>,
 ) -> Result<Fetched<'d>> {
     let (refs, traffic) = (Vec::new(), Traffic::default());
@@ -114,7 +114,7 @@ fn by_stream<'d>(
             fetched.quarantine = quarantine.map(|all| *all);
         }
         Carried::Partly { left, documents } => (fetched.left, fetched.traffic.documents) = (Some(left), documents),
-        Carried::Not => return by_packs(here, Fetching::open(transport)?, request),
+        Carried::Not => return again(link, |link| by_packs(here, Fetching::open(link)?, request)),
     }
     Ok(fetched)
 }

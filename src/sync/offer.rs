@@ -3,6 +3,7 @@
 //! A ref of a remote moves only from where it is known to be. **Invariant:** without being forced, nothing that somebody
 //! committed is lost there: the move is safe, as far as it can be told here, before anything is sent.
 
+use super::again::again;
 use super::error::Result;
 use super::exchange::{Fetching, PushEdit, PushOptions};
 use super::here::{Here, Traffic};
@@ -80,7 +81,7 @@ pub fn offer(
     let mut listed = Vec::new();
     if !unknown.is_empty() {
         let mut metered = Metered::new(to);
-        listed = Fetching::open(&mut metered)?.refs(&unknown)?;
+        listed = again(&mut metered, |link| Fetching::open(link)?.refs(&unknown))?;
         offer.traffic += Traffic { received: metered.received(), sent: metered.sent(), ..Traffic::default() };
     }
     let at = |name: &RefName| listed.iter().find(|found| found.name == *name)?.id;

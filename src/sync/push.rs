@@ -1,7 +1,8 @@
 //! Pushing: the one place that decides how what a remote lacks goes there, and its refs move.
 
+use super::again::again;
 use super::error::Result;
-use super::exchange::{PushEdit, PushOptions, PushReport, Pushing};
+use super::exchange::{PushEdit, PushOptions, PushReport, Pushing, pushable};
 use super::here::{Here, Traffic};
 use super::transport::{Metered, Transport};
 use crate::object::Id;
@@ -44,7 +45,9 @@ pub struct Pushed {
 /// When the remote cannot be reached, or refuses all of it; a ref that it refuses to move is in the answer.
 pub fn push(here: &mut Here<'_, '_>, to: &mut dyn Transport, request: &PushRequest<'_>) -> Result<Pushed> {
     let mut metered = Metered::new(to);
-    let mut pushing = Pushing::open(&mut metered)?;
+    // What was asked for may have been done, so that alone is not repeated.
+    let said = again(&mut metered, |link| pushable(link))?;
+    let mut pushing = Pushing::opened(&mut metered, said);
     let mut not_moved: Vec<Option<NotMoved>> = Vec::new();
     for edit in request.edits {
         let found = pushing.refs().iter().find(|(name, _)| *name == edit.name).map(|(_, id)| *id);

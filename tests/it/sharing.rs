@@ -17,7 +17,7 @@ pub(crate) fn open(sandbox: &Sandbox) -> Database {
 /// git's services of a repository in a directory of the sandbox.
 fn git(sandbox: &Sandbox, name: &str) -> impl Transport + use<> {
     let dir = sandbox.path().join(name);
-    by_command(move |service| {
+    let start = move |service| {
         let mut command = Command::new("git");
         let name = match service {
             Service::UploadPack => "upload-pack",
@@ -25,7 +25,8 @@ fn git(sandbox: &Sandbox, name: &str) -> impl Transport + use<> {
         };
         command.arg(name).arg(&dir);
         command
-    })
+    };
+    by_command(start, None)
 }
 
 fn main_ref() -> RefName {

@@ -12,12 +12,7 @@ use crate::error::Failure;
 impl Context {
     /// What holds for an address: the token, who vouches for servers, the proxy, the patience.
     pub(crate) fn http(&self, address: &str) -> Result<HttpOptions> {
-        // A clone starts without a database.
-        let db = self.database().ok();
-        let setting = |name: &str| match &db {
-            Some(db) => self.setting(db, name),
-            None => Ok(self.user_config()?.get(name).map(str::to_owned)),
-        };
+        let setting = |name: &str| self.setting_anywhere(name);
         let token = match variable("ISODB_TOKEN")? {
             Some(token) => Some(token),
             None => match setting("http.tokenFile")? {
@@ -35,14 +30,25 @@ impl Context {
             Some(proxy) => (Some(proxy).filter(|proxy| !proxy.is_empty()), Vec::new()),
             None => proxy_of_environment(address)?,
         };
-        let idle = match setting("http.timeout")? {
-            None => None,
-            Some(text) => Some(text.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| {
-                Failure::usage(format!("the setting http.timeout is {text:?}, which is no number of seconds"))
-            })?),
-        };
-        let (credentials, idle) = (token.map(Credentials::Token), idle.map(Duration::from_secs));
+        let (credentials, idle) = (token.map(Credentials::Token), self.link_timeout()?);
         Ok(HttpOptions { credentials, authorities, proxy, no_proxy, idle })
+    }
+
+    /// How long nothing may come or go over a link, where a setting says that.
+    pub(crate) fn link_timeout(&self) -> Result<Option<Duration>> {
+        let Some(text) = self.setting_anywhere("sync.timeout")? else { return Ok(None) };
+        let seconds = text.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| {
+            Failure::usage(format!("the setting sync.timeout is {text:?}, which is no number of seconds"))
+        })?;
+        Ok(Some(Duration::from_secs(seconds)))
+    }
+
+    /// A setting of the database, or of the user's where there is none: a clone starts without.
+    fn setting_anywhere(&self, name: &str) -> Result<Option<String>> {
+        match self.database() {
+            Ok(db) => self.setting(&db, name),
+            Err(_) => Ok(self.user_config()?.get(name).map(str::to_owned)),
+        }
     }
 
     /// The tokens in a file: one a line, but for empty lines and those that begin with #.

@@ -57,18 +57,19 @@ pub(crate) fn transport(context: &Context, location: &Location, programs: &Progr
             Ok(Box::new(isodb::to_database(Arc::new(db), who, Worker::new)))
         }
         Location::Path(path) => {
-            let path = context.path(&path);
-            Ok(Box::new(isodb::by_command(move |service| {
+            let (path, idle) = (context.path(&path), context.link_timeout()?);
+            let start = move |service| {
                 let program = programs.of(service).map_or_else(|| format!("git-{}", service.name()), str::to_owned);
                 // The path is an argument of the shell's, and so never a part of the program's text.
                 let mut command = Command::new("sh");
                 command.arg("-c").arg(format!("{program} \"$1\"")).arg(service.name()).arg(&path);
                 command
-            })))
+            };
+            Ok(Box::new(isodb::by_command(start, idle)))
         }
         location @ Location::Ssh { .. } => {
-            let ssh = context.ssh()?;
-            Ok(Box::new(isodb::by_command(move |service| {
+            let (ssh, idle) = (context.ssh()?, context.link_timeout()?);
+            let start = move |service| {
                 let program = programs.of(service).map_or_else(|| format!("isodb {}", service.name()), str::to_owned);
                 let options = SshOptions { ssh: ssh.clone(), program };
                 let line: Vec<OsString> = location.ssh_command(&options).unwrap_or_default();
@@ -76,9 +77,12 @@ pub(crate) fn transport(context: &Context, location: &Location, programs: &Progr
                 let mut command = Command::new(program);
                 command.args(arguments);
                 command
-            })))
+            };
+            Ok(Box::new(isodb::by_command(start, idle)))
         }
-        Location::Git { host, port, path } => Ok(Box::new(isodb::by_daemon(&host, port, &path))),
+        Location::Git { host, port, path } => {
+            Ok(Box::new(isodb::by_daemon(&host, port, &path, context.link_timeout()?)))
+        }
         Location::Http(address) => Ok(Box::new(isodb::by_http(&address, &context.http(&address)?)?)),
     }
 }

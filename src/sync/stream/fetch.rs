@@ -45,7 +45,8 @@ pub(in crate::sync) fn fetch<'d>(
     transport: &mut dyn Transport,
     request: &FetchRequest<'_>,
 ) -> Result<Carried<'d>> {
-    Client { here, transport, request, received: 0, tries: 0 }.run()
+    let is_met = transport.needs_advertisement();
+    Client { here, transport, request, received: 0, tries: 0, is_met }.run()
 }
 
 struct Client<'c, 'd, 'r> {
@@ -56,6 +57,8 @@ struct Client<'c, 'd, 'r> {
     received: u64,
     /// How many connections in a row brought nothing.
     tries: u32,
+    /// Whether the other side has answered already, so that it is there.
+    is_met: bool,
 }
 
 /// A stream that is being taken.
@@ -142,9 +145,9 @@ impl<'d> Client<'_, 'd, '_> {
                         error => Err(error),
                     };
                 }
-                (Err(Failure::Cut(error)), None) => return Err(error),
-                (Err(Failure::Cut(error)), Some(going)) => {
-                    going.partial.iter_mut().for_each(Partial::next_connection);
+                (Err(Failure::Cut(error)), None) if !self.is_met => return Err(error),
+                (Err(Failure::Cut(error)), going) => {
+                    going.iter_mut().flat_map(|going| &mut going.partial).for_each(Partial::next_connection);
                     self.tries += 1;
                     if self.tries > TRIES {
                         return Err(error);
@@ -191,7 +194,7 @@ impl<'d> Client<'_, 'd, '_> {
 
     /// Makes one request and takes what comes.
     fn converse(&mut self, asked: &Asked, going: &mut Option<Going<'d>>) -> Result<Step, Failure> {
-        let Client { here, transport, request, received, tries, .. } = self;
+        let Client { here, transport, request, received, tries, is_met } = self;
         let Here { db, runner, listener, .. } = &mut **here;
         let asked = match going {
             None => asked.clone(),
@@ -201,6 +204,7 @@ impl<'d> Client<'_, 'd, '_> {
             }
         };
         let mut answer = transport.stream(Service::UploadPack, &mut |out| asked.write(out))?;
+        *is_met = true;
         let mut packets = Packets::new(&mut *answer);
         let said = RefCell::new(String::new());
         let mut heard = |text: &str| said.borrow_mut().push_str(text);

@@ -5,7 +5,8 @@ use std::io;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Connection, Peer, Pipes, Transport};
+use super::patient::Patient;
+use super::{Connection, IDLE, Peer, Pipes, Transport};
 use crate::sync::error::{Error, Result};
 use crate::sync::protocol::Service;
 
@@ -13,9 +14,10 @@ use crate::sync::protocol::Service;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Leads to services by commands that `command` makes, whose stdin and stdout carry the protocol. They are told by the
-/// variable `GIT_PROTOCOL` which version is spoken.
-pub fn by_command(mut command: impl FnMut(Service) -> Command) -> impl Transport {
-    let start = move |service| start(command(service), service);
+/// variable `GIT_PROTOCOL` which version is spoken. `idle` is how long nothing may come or go before the connection counts as
+/// broken; five minutes unless it is given.
+pub fn by_command(mut command: impl FnMut(Service) -> Command, idle: Option<Duration>) -> impl Transport {
+    let start = move |service| start(command(service), idle.unwrap_or(IDLE), service);
     Pipes { start, running: None }
 }
 
@@ -24,7 +26,7 @@ struct Process {
     name: String,
 }
 
-fn start(mut command: Command, service: Service) -> Result<Connection> {
+fn start(mut command: Command, idle: Duration, service: Service) -> Result<Connection> {
     let name = command.get_program().to_string_lossy().into_owned();
     let failed = |error: io::Error| Error::Connection(io::Error::new(error.kind(), format!("{name}: {error}")));
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -35,6 +37,8 @@ fn start(mut command: Command, service: Service) -> Result<Connection> {
     };
     let mut child = command.spawn().map_err(failed)?;
     let (input, output) = child.stdin.take().zip(child.stdout.take()).expect("both were asked for");
+    let input = Patient::new(input, idle).map_err(Error::Connection)?;
+    let output = Patient::new(output, idle).map_err(Error::Connection)?;
     Ok(Connection::new(Box::new(input), Box::new(output), Box::new(Process { child, name })))
 }
 

@@ -5,8 +5,10 @@ mod daemon;
 mod http;
 mod metered;
 mod path;
+mod patient;
 
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::time::Duration;
 
 pub use command::by_command;
 pub use daemon::by_daemon;
@@ -16,6 +18,9 @@ pub use path::to_database;
 
 use super::error::{Error, Result};
 use super::protocol::Service;
+
+/// How long nothing may come or go, unless the caller says otherwise: the other side may have much to check.
+const IDLE: Duration = Duration::from_secs(300);
 
 /// A remote's services, whatever carries them.
 pub trait Transport {

@@ -200,6 +200,14 @@ impl Ran {
         self
     }
 
+    /// Asserts that the command ended in one of these ways.
+    #[track_caller]
+    pub fn status_in(self, statuses: &[i32]) -> Ran {
+        let is_one = self.code().is_some_and(|code| statuses.contains(&code));
+        assert!(is_one, "{}\n{:?}: {}", self.command, self.code(), self.stderr());
+        self
+    }
+
     /// How the command ended; nothing where a signal ended it.
     pub fn code(&self) -> Option<i32> {
         self.output.status.code()

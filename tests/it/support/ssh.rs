@@ -20,7 +20,7 @@ shift
 ";
 
 /// Lets a command reach the machine `ann@barn`, where `run` is what a shell does with the words that are to run there.
-fn install_as(sandbox: &Sandbox, run: &str) {
+pub fn install_as(sandbox: &Sandbox, run: &str) {
     let ssh = sandbox.write("ssh", format!("{SSH}{run}\n"));
     std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

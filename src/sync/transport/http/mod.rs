@@ -19,14 +19,12 @@ use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
 use self::address::Address;
 use self::upload::Upload;
-use super::Transport;
+use super::{IDLE, Transport};
 use crate::sync::error::{Error, Result, excerpt};
 use crate::sync::protocol::{Service, agent};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(30);
-/// How long nothing may come or go, unless the caller says otherwise: the other side may have much to check.
-const IDLE: Duration = Duration::from_secs(300);
 /// How long is waited before what failed is asked again, each time.
 const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
 /// How many times an address may lead to another.
