@@ -27,6 +27,7 @@ mod ls;
 mod merge;
 mod names;
 mod objects;
+mod odd_commits;
 mod output;
 mod prove;
 mod put;
