@@ -227,12 +227,22 @@ impl Database {
 
     /// Moves refs, all or none of them.
     pub fn move_refs(&self, edits: Vec<RefEdit>, who: &Ident) -> Result<()> {
+        // Objects that others put may be visible before they are durable, but never before their contents are; what
+        // the new refs lead to was flushed by its writer or is beside it.
+        self.move_refs_after(edits, who, |files| self.sync(files))
+    }
+
+    /// Moves refs, all or none of them, when `flush` has made some files durable and whatever the refs will lead to.
+    fn move_refs_after(
+        &self,
+        edits: Vec<RefEdit>,
+        who: &Ident,
+        flush: impl FnOnce(&[PathBuf]) -> Result<()>,
+    ) -> Result<()> {
         let what = edits.first().map(|edit| edit.name.to_string()).unwrap_or_default();
         let lock = self.refs.lock(self.patience)?;
         let prepared = lock.prepare(edits)?;
-        // Objects that others put may be visible before they are durable, but never before their contents are; what
-        // the new refs lead to was flushed by its writer or is beside it.
-        self.sync(&prepared.files())?;
+        flush(&prepared.files())?;
         let changed = prepared.commit(who)?;
         drop(lock);
         self.sync_changed(&what, &changed)

@@ -26,6 +26,8 @@ pub(super) struct Hold {
     disk: Arc<dyn Disk>,
     /// `isodb/`, where the locks are.
     dir: PathBuf,
+    /// Whether somebody could remove what is held.
+    is_needed: bool,
     /// Whether `lock` is there, to be asked at every put.
     is_held: AtomicBool,
     lock: Mutex<Option<Box<dyn Lock>>>,
@@ -41,7 +43,13 @@ pub(crate) struct Removal {
 impl Hold {
     /// The hold of a database whose files of its own are in `dir`.
     pub(super) fn new(disk: Arc<dyn Disk>, dir: &Path) -> Hold {
-        Hold { disk, dir: dir.to_owned(), is_held: AtomicBool::new(false), lock: Mutex::new(None) }
+        let (is_held, lock) = (AtomicBool::new(false), Mutex::new(None));
+        Hold { disk, dir: dir.to_owned(), is_needed: true, is_held, lock }
+    }
+
+    /// The hold of a directory that nobody else knows.
+    pub(super) fn of_private(disk: Arc<dyn Disk>, dir: &Path) -> Hold {
+        Hold { is_needed: false, ..Hold::new(disk, dir) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Box<dyn Lock>>> {
@@ -50,7 +58,7 @@ impl Hold {
 
     /// Takes the share, unless it is held.
     pub(super) fn take(&self) -> Result<()> {
-        if self.is_held.load(Ordering::Acquire) {
+        if !self.is_needed || self.is_held.load(Ordering::Acquire) {
             return Ok(());
         }
         let mut lock = self.lock();

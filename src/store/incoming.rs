@@ -1,53 +1,118 @@
-//! Objects from outside that are looked at before they are let in: an objects directory of its own that borrows from the
-//! database's.
+//! Objects from outside that are looked at before they are let in. Few of them wait in memory; more, large ones, and packs
+//! that others made lie in an objects directory of their own, below `isodb/tmp` under a stem whose lock is held, so that
+//! what a killed process leaves is swept.
 //!
-//! It lies below `isodb/tmp` under a stem whose lock is held, so that what a killed process leaves is swept. Nothing of it
-//! can be seen in the database before [`Incoming::accept`].
+//! The store on them reads through to the database's. Nothing of it can be seen in the database before
+//! [`Incoming::accept`].
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::hold::Hold;
+use super::source::Source;
 use super::temporary::{Stem, new_stem, remove_tree};
 use super::{Result, Store, io_error, loose, pending};
-use crate::disk::{Access, Disk, FileKind};
+use crate::disk::{Disk, FileKind};
 use crate::object::Id;
 
 /// How the name of the directory ends, after the stem.
 const ENDING: &str = "-incoming";
-/// The way from the objects directory of what comes in to that of the database.
-const ALTERNATE: &[u8] = b"../../../../objects\n";
+/// So many objects wait in memory, as long as they are short: the folders of a few hundred documents.
+const HELD: usize = 4096;
+
+/// A directory that is made when something has to lie in it.
+#[derive(Debug)]
+pub(super) struct Apart {
+    disk: Arc<dyn Disk>,
+    /// The database's directory for what is temporary.
+    temporary: PathBuf,
+    name: String,
+    /// There when the directory is; it stands for that.
+    stem: Mutex<Option<Stem>>,
+}
+
+impl Apart {
+    fn stem(&self) -> MutexGuard<'_, Option<Stem>> {
+        self.stem.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.temporary.join(format!("{}{ENDING}", self.name))
+    }
+
+    fn is_begun(&self) -> bool {
+        self.stem().is_some()
+    }
+
+    /// Makes the directory, if it is not there.
+    pub(super) fn begin(&self) -> Result<()> {
+        let mut stem = self.stem();
+        if stem.is_none() {
+            self.disk.create_dir_all(&self.temporary).map_err(io_error(&self.temporary))?;
+            *stem = Some(Stem::lock(&self.disk, &self.temporary, self.name.clone())?);
+            let objects = self.dir().join("objects");
+            self.disk.create_dir_all(&objects).map_err(io_error(&objects))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the directory with all that is in it.
+    fn remove(&self) {
+        let mut stem = self.stem();
+        if stem.is_some() {
+            remove_tree(&*self.disk, &self.dir(), FileKind::Dir);
+            *stem = None;
+        }
+    }
+}
 
 /// The files of objects that are not let in yet. Dropping it removes them.
 #[derive(Debug)]
-pub(crate) struct Incoming {
-    disk: Arc<dyn Disk>,
-    dir: PathBuf,
-    /// Goes last, since it stands for the directory.
-    _stem: Stem,
-}
+pub(crate) struct Incoming(Arc<Apart>);
 
 impl Store {
-    /// A directory for objects from outside, and a store on it that reads through to this one.
+    /// A place for objects from outside, and a store on it that reads through to this one.
     pub(crate) fn incoming(&self) -> Result<(Incoming, Store)> {
         let disk = &self.disk;
-        disk.create_dir_all(&self.temporary).map_err(io_error(&self.temporary))?;
-        let name = new_stem();
-        let dir = self.temporary.join(format!("{name}{ENDING}"));
-        let stem = Stem::lock(disk, &self.temporary, name)?;
+        let (temporary, stem) = (self.temporary.clone(), Mutex::new(None));
+        let apart = Arc::new(Apart { disk: disk.clone(), temporary, name: new_stem(), stem });
+        let dir = apart.dir();
+        let borrowed: Vec<_> = std::iter::once(&self.own).chain(self.borrowed()?).cloned().collect();
+        let limit = self.pending(|pending| pending.limit());
         let store = Store::new(disk.clone(), &dir, &dir.join("isodb").join("tmp"));
-        let incoming = Incoming { disk: disk.clone(), dir, _stem: stem };
-        let info = incoming.dir.join("objects").join("info");
-        disk.create_dir_all(&info).map_err(io_error(&info))?;
-        let alternates = info.join("alternates");
-        disk.write_new(&alternates, ALTERNATE, Access::ReadWrite).map_err(io_error(&alternates))?;
-        Ok((incoming, store))
+        let store = Store {
+            own: Arc::new(Source::without_loose(disk.clone(), &store.objects, store.bases.clone())),
+            borrowed: OnceLock::from(borrowed),
+            hold: Hold::of_private(disk.clone(), &dir),
+            apart: Some(apart.clone()),
+            ..store
+        };
+        store.pending(|pending| pending.stay_apart(apart.clone(), limit, HELD.max(limit)));
+        Ok((Incoming(apart), store))
+    }
+
+    /// Has what waits in memory become files if there is more of it than stays there until it is let in.
+    pub(crate) fn settle(&self) -> Result<()> {
+        match self.apart.as_ref().is_some_and(|apart| !apart.is_begun()) {
+            true => Ok(()),
+            false => self.flush(&[]),
+        }
     }
 }
 
 impl Incoming {
-    /// Moves all objects of the store on this directory into the one that it borrows from, durably.
-    pub(crate) fn accept(self, store: Store, into: &Store) -> Result<()> {
+    /// Moves all objects of the store on this place into the one that it borrows from, durably; `beside` are files of the
+    /// caller's that must be durable when it is done.
+    pub(crate) fn accept(self, store: Store, into: &Store, beside: &[PathBuf]) -> Result<()> {
+        if !self.0.is_begun() {
+            into.disk.create_dir_all(&into.temporary).map_err(io_error(&into.temporary))?;
+            store.pending(|pending| pending.turn_to(&into.objects, &into.temporary));
+            if store.pending(|pending| pending.flush(beside))? {
+                into.own.packs().rescan()?;
+            }
+            return Ok(());
+        }
         store.flush(&[])?;
         let mut names = self.accept_packs(into)?;
         let mut ids = Vec::new();
@@ -60,6 +125,7 @@ impl Incoming {
             names.extend(self.accept_loose(id, into)?);
         }
         names.dedup();
+        names.extend_from_slice(beside);
         if let Some(first) = names.first() {
             // The contents were made durable under their first names.
             into.disk.sync(&names).map_err(io_error(first))?;
@@ -70,7 +136,7 @@ impl Incoming {
 
     /// Moves the packs, and answers what must be made durable for their names to last.
     fn accept_packs(&self, into: &Store) -> Result<Vec<PathBuf>> {
-        let (from, to) = (self.dir.join("objects").join("pack"), into.objects.join("pack"));
+        let (from, to) = (self.0.dir().join("objects").join("pack"), into.objects.join("pack"));
         let listed = match into.disk.list(&from) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             listed => listed.map_err(io_error(&from))?,
@@ -96,7 +162,7 @@ impl Incoming {
     }
 
     fn accept_loose(&self, id: Id, into: &Store) -> Result<Option<PathBuf>> {
-        let (from, to) = (loose::path(&self.dir.join("objects"), id), loose::path(&into.objects, id));
+        let (from, to) = (loose::path(&self.0.dir().join("objects"), id), loose::path(&into.objects, id));
         pending::in_its_dir(&*into.disk, &to, &|| into.disk.rename(&from, &to))?;
         Ok(to.parent().map(Path::to_owned))
     }
@@ -104,7 +170,7 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        remove_tree(&*self.disk, &self.dir, FileKind::Dir);
+        self.0.remove();
     }
 }
 
@@ -135,7 +201,7 @@ mod tests {
             store.flush(&[]).unwrap();
             let is_there = |store: &Store| ids.iter().all(|id| store.get(*id).unwrap().is_some());
             assert!(is_there(&store) && !ids.iter().any(|id| main.contains(*id).unwrap()));
-            incoming.accept(store, &main).unwrap();
+            incoming.accept(store, &main, &[]).unwrap();
             assert!(is_there(&main) && is_there(&store_on(&disk)));
             assert!(left(&disk).is_empty());
         }
@@ -168,7 +234,7 @@ mod tests {
         let main = store_on(&disk);
         let (incoming, store) = main.incoming().unwrap();
         let id = store.put(Kind::Blob, b"x").unwrap();
-        incoming.accept(store, &main).unwrap();
+        incoming.accept(store, &main, &[]).unwrap();
         let after = disk.after_power_cut(Survivors::SYNCED);
         assert_eq!(store_on(&after).blob(BlobId(id)).unwrap(), b"x");
     }

@@ -9,7 +9,7 @@ use crate::object::{Id, Prefix};
 
 impl Store {
     pub(super) fn sources(&self) -> Result<impl Iterator<Item = &Source>> {
-        Ok(std::iter::once(&self.own).chain(self.borrowed()?))
+        Ok(std::iter::once(&self.own).chain(self.borrowed()?).map(|source| &**source))
     }
 
     /// Every stored object's id, in ascending order, those of borrowed objects with them.

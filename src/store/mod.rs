@@ -37,6 +37,7 @@ use crate::object::{self, Error, Hasher, Id, IdHasher, Kind, Object, Objects, Tr
 
 pub(crate) use census::{Census, Walk};
 pub use gc::{GcOptions, GcProgress, GcReport, GcStage, Outgoing, Roots, Wanted};
+use incoming::Apart;
 pub(crate) use incoming::Incoming;
 pub use pack::receive::Received;
 pub(crate) use repair::Aside;
@@ -87,11 +88,13 @@ pub struct Store {
     temporary: PathBuf,
     pending: Mutex<Pending>,
     hold: Hold,
+    /// Where its directories are, if it is one of what comes in.
+    apart: Option<Arc<Apart>>,
     /// Whether anything is pending: readers need no lock while nothing is.
     is_pending: AtomicBool,
-    own: Source,
+    own: Arc<Source>,
     /// What other directories hold, which are read and never written; found when an object is not in the own one.
-    borrowed: OnceLock<Vec<Source>>,
+    borrowed: OnceLock<Vec<Arc<Source>>>,
     bases: Arc<Bases>,
     trees: Cache<Id, Arc<Tree>, std::hash::BuildHasherDefault<IdHasher>>,
 }
@@ -108,8 +111,9 @@ impl Store {
         Store {
             pending: Mutex::new(Pending::new(disk.clone(), &root.join("objects"), temporary)),
             hold: Hold::new(disk.clone(), temporary.parent().unwrap_or(root)),
+            apart: None,
             is_pending: AtomicBool::new(false),
-            own: Source::new(disk.clone(), &root.join("objects"), bases.clone()),
+            own: Arc::new(Source::new(disk.clone(), &root.join("objects"), bases.clone())),
             borrowed: OnceLock::new(),
             bases,
             trees: Cache::new(TREES),
@@ -137,12 +141,12 @@ impl Store {
     }
 
     /// The directories that are read beside the own one.
-    fn borrowed(&self) -> Result<&[Source]> {
+    fn borrowed(&self) -> Result<&[Arc<Source>]> {
         if let Some(sources) = self.borrowed.get() {
             return Ok(sources);
         }
         let dirs = alternates::list(&*self.disk, &self.objects)?;
-        let open = |dir: PathBuf| Source::new(self.disk.clone(), &dir, self.bases.clone());
+        let open = |dir: PathBuf| Arc::new(Source::new(self.disk.clone(), &dir, self.bases.clone()));
         Ok(self.borrowed.get_or_init(|| dirs.into_iter().map(open).collect()))
     }
 
@@ -322,6 +326,9 @@ impl Store {
     /// [`Error::Missing`] when a base is nowhere, [`Error::TooLarge`] for a delta, or an object other than a blob, above
     /// [`IN_MEMORY_LIMIT`].
     pub fn receive(&self, source: &mut dyn Read) -> Result<Received> {
+        if let Some(apart) = &self.apart {
+            apart.begin()?;
+        }
         let resolve = |id| self.get(id);
         self.disk.create_dir_all(&self.temporary).map_err(io_error(&self.temporary))?;
         let dirs = Dirs { packs: &self.objects.join("pack"), temporary: &self.temporary };
@@ -335,6 +342,9 @@ impl Store {
     /// After an error the objects that were put are gone from this store, and it refuses further writes: what the
     /// disk has of them is not known.
     pub fn flush(&self, beside: &[PathBuf]) -> Result<()> {
+        if self.apart.is_some() && self.pending(|pending| pending.has_loose()) {
+            self.own.expect_loose();
+        }
         if self.pending(|pending| pending.flush(beside))? {
             // What was packed is put again by whoever goes on, and is to be known.
             self.own.packs().rescan()?;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::incoming::Apart;
 use super::pack::delta::DeltaIndex;
 use super::pack::files::Finished;
 use super::pack::write::PackWriter;
@@ -48,6 +49,10 @@ pub(super) struct Pending {
     temporary: PathBuf,
     /// So many objects become loose files.
     limit: usize,
+    /// So many wait in memory.
+    held: usize,
+    /// Where these directories are, when they are made only for what does not wait in memory.
+    apart: Option<Arc<Apart>>,
     /// How this store's temporary names begin: no other process and no other store of this process has it.
     stem: String,
     /// The lock that stands for the files in the temporary directory; taken when the first is made.
@@ -87,6 +92,8 @@ impl Pending {
             objects: objects.to_owned(),
             temporary: temporary.to_owned(),
             limit: UNPACK_LIMIT,
+            held: UNPACK_LIMIT,
+            apart: None,
             stem: new_stem(),
             lock: None,
             count: 0,
@@ -104,7 +111,27 @@ impl Pending {
     }
 
     pub(super) fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
+        (self.limit, self.held) = (limit, limit);
+    }
+
+    /// Up to how many objects become loose files.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Lets so many objects wait in memory, and makes the directories of what does not when it comes.
+    pub(super) fn stay_apart(&mut self, apart: Arc<Apart>, limit: usize, held: usize) {
+        (self.apart, self.limit, self.held) = (Some(apart), limit, held);
+    }
+
+    /// Has what waits in memory, which is all, flushed into other directories, which are there.
+    pub(super) fn turn_to(&mut self, objects: &Path, temporary: &Path) {
+        (self.objects, self.temporary, self.apart) = (objects.to_owned(), temporary.to_owned(), None);
+    }
+
+    /// Whether there is something that may become loose files.
+    pub(super) fn has_loose(&self) -> bool {
+        !self.waiting.is_empty() || !self.files.is_empty()
     }
 
     /// Whether there is nothing to read here.
@@ -203,6 +230,9 @@ impl Pending {
     }
 
     fn make_temporary(&self) -> Result<()> {
+        if let Some(apart) = &self.apart {
+            apart.begin()?;
+        }
         self.disk.create_dir_all(&self.temporary).map(drop).map_err(io_error(&self.temporary))
     }
 
@@ -234,7 +264,7 @@ impl Pending {
             return Ok(());
         }
         if self.pack.is_none() {
-            if self.waiting.len() < self.limit && self.bytes + body.len() <= IN_MEMORY {
+            if self.waiting.len() < self.held && self.bytes + body.len() <= IN_MEMORY {
                 self.places.insert(id, self.waiting.len());
                 self.waiting.push(Waiting { id, kind, body: body.into(), predecessor });
                 self.bytes += body.len();
@@ -327,6 +357,12 @@ impl Pending {
 
     /// Flushes; `written` tells at any time which temporary files of loose objects there are.
     fn try_flush(&mut self, beside: &[PathBuf], written: &mut Vec<(Id, PathBuf)>) -> Result<bool> {
+        if self.pack.is_none() && self.waiting.len() > self.limit {
+            self.start_pack()?;
+        }
+        if let Some(apart) = self.apart.as_ref().filter(|_| self.has_loose()) {
+            apart.begin()?;
+        }
         for (number, object) in self.waiting.iter().enumerate() {
             let path = loose::path(&self.objects, object.id);
             let path = path.with_file_name(format!("{BESIDE}{}-{}", self.stem, self.count + number as u64));

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::pack::Bases;
 use super::pack::set::{FromPack, Packs};
@@ -64,11 +65,23 @@ pub(super) struct Source {
     /// `objects/`.
     objects: PathBuf,
     packs: Packs,
+    /// Whether there can be loose objects.
+    has_loose: AtomicBool,
 }
 
 impl Source {
     pub(super) fn new(disk: Arc<dyn Disk>, objects: &Path, bases: Arc<Bases>) -> Source {
-        Source { packs: Packs::new(disk.clone(), objects, bases), disk, objects: objects.to_owned() }
+        let packs = Packs::new(disk.clone(), objects, bases);
+        Source { packs, disk, objects: objects.to_owned(), has_loose: AtomicBool::new(true) }
+    }
+
+    /// A directory that this process alone writes to, in which there are no loose objects before [`Source::expect_loose`].
+    pub(super) fn without_loose(disk: Arc<dyn Disk>, objects: &Path, bases: Arc<Bases>) -> Source {
+        Source { has_loose: AtomicBool::new(false), ..Source::new(disk, objects, bases) }
+    }
+
+    pub(super) fn expect_loose(&self) {
+        self.has_loose.store(true, Ordering::Release);
     }
 
     pub(super) fn packs(&self) -> &Packs {
@@ -80,6 +93,9 @@ impl Source {
         let packed = self.packs.read(id, from_pack);
         if let Ok(Some(read)) = packed {
             return Ok(Some(read));
+        }
+        if !self.has_loose.load(Ordering::Acquire) {
+            return packed;
         }
         // What is damaged in a pack may be whole in a file.
         match from_file(&loose::path(&self.objects, id))? {
@@ -116,6 +132,9 @@ impl Source {
     pub(super) fn place(&self, id: Id) -> Result<Option<Place>> {
         if self.packs.locate(id)?.is_some() {
             return Ok(Some(Place::Packed));
+        }
+        if !self.has_loose.load(Ordering::Acquire) {
+            return Ok(None);
         }
         let path = loose::path(&self.objects, id);
         match self.disk.stat(&path) {

@@ -141,8 +141,15 @@ pub(super) fn unconnected(view: &Database, moves: &[RefMove]) -> Result<Vec<(Ref
     Ok(found)
 }
 
-/// Moves refs, all or none of them; answers for each why it was not moved.
-pub(super) fn apply(db: &Database, moves: &[Move], is_atomic: bool, who: &Ident) -> Result<Vec<Option<String>>> {
+/// Lets in what came, and moves refs, all of them or, unless it `is_atomic`, those that can be; answers for each why it was
+/// not moved.
+pub(super) fn apply(
+    db: &Database,
+    quarantine: Option<Quarantine<'_>>,
+    moves: &[Move],
+    is_atomic: bool,
+    who: &Ident,
+) -> Result<Vec<Option<String>>> {
     let edit = |asked: &Move| RefEdit {
         name: asked.name.clone(),
         expect: asked.old.map_or(Expect::Absent, Expect::At),
@@ -150,7 +157,15 @@ pub(super) fn apply(db: &Database, moves: &[Move], is_atomic: bool, who: &Ident)
         message: MESSAGE.to_owned(),
     };
     // Mostly nobody is in the way, and then one transaction does it.
-    let all = db.move_refs(moves.iter().map(edit).collect(), who);
+    let edits = moves.iter().map(edit).collect();
+    // Until the refs have moved, nothing of what they lead to is removed.
+    let (_accepted, all) = match quarantine {
+        None => (None, db.move_refs(edits, who)),
+        Some(quarantine) => {
+            let (accepted, all) = quarantine.accept_and_move(edits, who)?;
+            (Some(accepted), all)
+        }
+    };
     match all {
         Ok(()) => return Ok(vec![None; moves.len()]),
         Err(error) if is_atomic || moves.len() == 1 => {

@@ -11,7 +11,7 @@ use super::peers::{PeerNote, WentBack};
 use super::protocol::RemoteRef;
 use super::remote::Remote;
 use super::stream::Totals;
-use crate::database::{self, Database, Quarantine, RefMove, Refusal, Refused};
+use crate::database::{self, Accepted, Database, Quarantine, RefMove, Refusal, Refused};
 use crate::object::{CommitId, Id};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
 use crate::script::Runner;
@@ -160,8 +160,7 @@ pub fn meet(
         for found in &mut arrived {
             found.arrival = compare(quarantine.database(), found)?;
         }
-        let _accepted = quarantine.accept()?;
-        apply(here, &mut arrived)?;
+        let _accepted = let_in(here, quarantine, &mut arrived)?;
     }
     if let Some(remote) = remote {
         note.seen = here.who.seconds();
@@ -256,9 +255,15 @@ fn direction(view: &Database, old: Id, new: Id) -> Result<Arrival> {
     })
 }
 
-/// Moves the refs here that keep the remote's, each from where it was seen to be.
-fn apply(here: &Here<'_, '_>, arrived: &mut [Arrived]) -> Result<()> {
+/// Lets in what came, and moves the refs here that keep the remote's, each from where it was seen to be. Nothing of it is
+/// removed before the answer is dropped.
+fn let_in<'d>(
+    here: &Here<'d, '_>,
+    quarantine: Quarantine<'d>,
+    arrived: &mut [Arrived],
+) -> Result<Option<Accepted<'d>>> {
     let db = here.db;
+    let (mut waiting, mut accepted) = (Some(quarantine), None);
     // Names of what is gone may be in the way of names of what is new.
     for is_gone in [true, false] {
         for attempt in 1.. {
@@ -278,7 +283,15 @@ fn apply(here: &Here<'_, '_>, arrived: &mut [Arrived]) -> Result<()> {
             if edits.is_empty() {
                 break;
             }
-            match db.move_refs(edits, here.who) {
+            let moved = match waiting.take() {
+                None => db.move_refs(edits, here.who),
+                Some(quarantine) => {
+                    let (held, moved) = quarantine.accept_and_move(edits, here.who)?;
+                    accepted = Some(held);
+                    moved
+                }
+            };
+            match moved {
                 Ok(()) => break,
                 // Another process met the remote too: whoever saw more of it is right.
                 Err(database::Error::Ref(refs::Error::Mismatch { .. })) if attempt < ATTEMPTS => {
@@ -295,7 +308,10 @@ fn apply(here: &Here<'_, '_>, arrived: &mut [Arrived]) -> Result<()> {
             }
         }
     }
-    Ok(())
+    match waiting {
+        Some(quarantine) => Ok(Some(quarantine.accept()?)),
+        None => Ok(accepted),
+    }
 }
 
 /// Notes the heads that went back, and forgets those that have again what they had lost.

@@ -262,10 +262,10 @@ impl<'a> Server<'a> {
         }
         let (places, moves): (Vec<usize>, Vec<Move>) = free.into_iter().unzip();
         let needs_objects = moves.iter().any(|asked| asked.new.is_some());
-        // Until the refs have moved, nothing of it is removed.
-        let _accepted = quarantine.filter(|_| needs_objects).map(Quarantine::accept).transpose()?;
         if !moves.is_empty() {
-            for (place, reason) in places.into_iter().zip(intake::apply(db, &moves, is_atomic, &self.who)?) {
+            let quarantine = quarantine.filter(|_| needs_objects);
+            let answers = intake::apply(db, quarantine, &moves, is_atomic, &self.who)?;
+            for (place, reason) in places.into_iter().zip(answers) {
                 refused[place] = reason;
             }
         }

@@ -8,8 +8,8 @@ use super::refusal::{self, RefMove, Refusal};
 use crate::database::Database;
 use crate::database::conflicts::Gathered;
 use crate::database::error::Result;
-use crate::object::CommitId;
-use crate::refs::Refs;
+use crate::object::{CommitId, Ident};
+use crate::refs::{RefEdit, Refs};
 use crate::script::Runner;
 use crate::store::{Incoming, Store};
 
@@ -74,7 +74,7 @@ impl<'a> Quarantine<'a> {
         &self.view.store
     }
 
-    /// The database with the objects that were put and flushed, or received and kept. Nothing is written through it.
+    /// The database with the objects that were put, or received and kept. Nothing is written through it.
     pub fn database(&self) -> &Database {
         &self.view
     }
@@ -97,13 +97,13 @@ impl<'a> Quarantine<'a> {
 
     /// Tells what stands against some moves of refs, if anything does. With `trust.require = signed` every new commit must
     /// be trusted; bad signatures, merge commits that are not what their parents make them, missing and damaged objects
-    /// always count, and so does a ref that goes backwards or sideways. What was put is flushed first.
+    /// always count, and so does a ref that goes backwards or sideways.
     ///
     /// # Errors
     /// When the disk fails or the setting `trust.require` or `trust.anchor` is wrong; [`Error::Script`](crate::Error::Script) when this machine
     /// failed to run a merge script.
     pub fn check(&self, moves: &[RefMove], runner: &mut dyn Runner) -> Result<Vec<Refusal>> {
-        self.store().flush(&[])?;
+        self.store().settle()?;
         refusal::check(self.held.db, &self.view, (&self.made, &mut self.bounds()), moves, runner)
     }
 
@@ -113,8 +113,28 @@ impl<'a> Quarantine<'a> {
     /// When the disk fails: some of the objects may be in by then, and no ref leads to them.
     pub fn accept(self) -> Result<Accepted<'a>> {
         let Quarantine { view, incoming, bounds, held, .. } = self;
-        incoming.accept(view.store, &held.db.store)?;
+        incoming.accept(view.store, &held.db.store, &[])?;
         held.db.note_conflicts(&bounds.into_inner().unwrap_or_else(PoisonError::into_inner).into_bounds());
         Ok(held)
+    }
+
+    /// Lets the objects in and moves refs, all or none of these, with fewer waits for the disk than one after the other. The
+    /// objects are in even where the second answer is that a ref has not moved, unless it is an error of the disk's.
+    ///
+    /// # Errors
+    /// As [`Quarantine::accept`]; the second answer's are those of [`Database::move_refs`].
+    pub fn accept_and_move(self, edits: Vec<RefEdit>, who: &Ident) -> Result<(Accepted<'a>, Result<()>)> {
+        let Quarantine { view, incoming, bounds, held, .. } = self;
+        let db = held.db;
+        let mut waiting = Some((incoming, view.store));
+        let moved = db.move_refs_after(edits, who, |files| match waiting.take() {
+            Some((incoming, store)) => Ok(incoming.accept(store, &db.store, files)?),
+            None => Ok(()),
+        });
+        if let Some((incoming, store)) = waiting {
+            incoming.accept(store, &db.store, &[])?;
+        }
+        db.note_conflicts(&bounds.into_inner().unwrap_or_else(PoisonError::into_inner).into_bounds());
+        Ok((held, moved))
     }
 }

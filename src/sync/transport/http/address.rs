@@ -60,6 +60,11 @@ impl FromStr for Address {
 }
 
 impl Address {
+    /// Whether it is one of https.
+    pub(super) fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
     /// The address with something behind it.
     pub(super) fn with(&self, path: &str) -> String {
         format!("{self}{path}")

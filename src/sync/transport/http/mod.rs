@@ -74,14 +74,17 @@ pub struct HttpOptions {
 pub fn by_http(address: &str, options: &HttpOptions) -> Result<impl Transport + use<>> {
     let address: Address = address.parse()?;
     let credentials = address.credentials.clone().or_else(|| options.credentials.clone());
-    Ok(Http { agent: new_agent(options)?, address, credentials, is_bearer: false })
+    let agent = new_agent(options, &address)?;
+    Ok(Http { agent, options: options.clone(), address, credentials, is_bearer: false })
 }
 
-fn new_agent(options: &HttpOptions) -> Result<Agent> {
+fn new_agent(options: &HttpOptions, address: &Address) -> Result<Agent> {
     let wrong = |text: String| Error::Connection(io::Error::new(ErrorKind::InvalidInput, text));
     let idle = Some(options.idle.unwrap_or(IDLE));
     let mut tls = TlsConfig::builder();
-    if let Some(pem) = &options.authorities {
+    // To read some hundred certificates takes longer than a small fetch.
+    let is_tls = address.is_secure() || options.proxy.is_some();
+    if let Some(pem) = options.authorities.as_ref().filter(|_| is_tls) {
         let mut found: Vec<Certificate<'static>> = Vec::new();
         for item in parse_pem(pem) {
             if let PemItem::Certificate(certificate) = item.map_err(|error| wrong(error.to_string()))? {
@@ -130,6 +133,7 @@ fn proxy(text: &str, except: &[String]) -> Result<Proxy> {
 
 struct Http {
     agent: Agent,
+    options: HttpOptions,
     address: Address,
     credentials: Option<Credentials>,
     /// Whether the server wants a token by itself.
@@ -157,6 +161,7 @@ impl Transport for Http {
                 break;
             }
             self.address = self.address.redirected(&path, location(&response))?;
+            self.agent = new_agent(&self.options, &self.address)?;
             response = self.get(asked)?;
         }
         let response = self.judged(response)?;
