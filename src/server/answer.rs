@@ -14,10 +14,12 @@ use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::{Sleep, sleep};
 
 use super::guard::Notes;
 use super::limits::{WAITING, WITH_LENGTH};
+use super::turn::Turn;
 use super::{Shared, Site};
 use crate::sync::{self, Server};
 
@@ -51,32 +53,31 @@ impl Work {
         Work { shared, notes }
     }
 
-    /// Does it on a thread of its own when one is free, and answers as soon as there is enough to be said.
+    /// Does it on a thread of its own when it is its turn, and answers as soon as there is enough to be said.
     pub(super) async fn run(
         self,
         head: HeaderMap,
-        task: impl FnOnce(&Work, &mut dyn Write) -> Result<(), Failed> + Send + 'static,
+        task: impl FnOnce(&Work, &Arc<Turn>, &mut dyn Write) -> Result<(), Failed> + Send + 'static,
     ) -> Response {
         let limits = self.shared.limits;
-        let free = Arc::clone(&self.shared.workers).acquire_owned();
-        let Ok(Ok(permit)) = timeout(limits.queue, free).await else {
+        let Some(turn) = Turn::take(&self.shared).await else {
             let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "there is too much to do: come again later");
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
             return response;
         };
         let (to, mut from) = mpsc::channel(WAITING);
         tokio::task::spawn_blocking(move || {
-            let mut out = Out { to, is_begun: false };
-            let done = task(&self, &mut out);
+            let turn = Arc::new(turn);
+            let mut out = Out { to, is_begun: false, turn: Arc::clone(&turn) };
+            let done = task(&self, &turn, &mut out);
             if let Err(error) = &done {
                 self.notes.problem(error.to_string());
             }
             // What failed before a word was said is told by the status.
             if done.is_ok() || out.is_begun {
                 // Who has hung up need not hear that this was all.
-                let _ = out.to.blocking_send(Piece::End);
+                let _ = out.give(Piece::End);
             }
-            drop(permit);
         });
         let (mut start, mut size) = (VecDeque::new(), 0);
         let rest = loop {
@@ -121,14 +122,26 @@ impl Work {
 struct Out {
     to: mpsc::Sender<Piece>,
     is_begun: bool,
+    turn: Arc<Turn>,
+}
+
+impl Out {
+    /// Gives a piece away, when there is room for it.
+    fn give(&self, piece: Piece) -> io::Result<()> {
+        let gone = || io::Error::new(ErrorKind::BrokenPipe, "the client has hung up");
+        match self.to.try_send(piece) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(gone()),
+            Err(TrySendError::Full(piece)) => self.turn.pause(|| self.to.blocking_send(piece)).map_err(|_| gone()),
+        }
+    }
 }
 
 impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !bytes.is_empty() {
             self.is_begun = true;
-            let gone = |_| io::Error::new(ErrorKind::BrokenPipe, "the client has hung up");
-            self.to.blocking_send(Piece::Data(Bytes::copy_from_slice(bytes))).map_err(gone)?;
+            self.give(Piece::Data(Bytes::copy_from_slice(bytes)))?;
         }
         Ok(bytes.len())
     }

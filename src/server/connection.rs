@@ -22,6 +22,8 @@ use super::Shared;
 use super::guard::Peer;
 use super::idle::Idle;
 use super::limits::MAX_HEAD;
+#[cfg(target_os = "linux")]
+use super::limits::UNSENT;
 use super::routes;
 use super::tls::Acceptor;
 
@@ -88,13 +90,15 @@ async fn connected(
 ) {
     // Slower without, and right all the same.
     let _ = stream.set_nodelay(true);
-    let (head, idle) = (shared.limits.head, shared.limits.idle);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+    let limits = shared.limits;
     match tls {
-        None => serve(shared, Idle::new(stream, idle), Some(peer), stop, false).await,
+        None => serve(shared, Idle::new(stream, &limits), Some(peer), stop, false).await,
         Some(tls) => {
             // Who does not come to terms in time is gone, as is who cannot.
-            if let Ok(Ok(stream)) = timeout(head, tls.accept(stream)).await {
-                serve(shared, Idle::new(stream, idle), Some(peer), stop, false).await;
+            if let Ok(Ok(stream)) = timeout(limits.head, tls.accept(stream)).await {
+                serve(shared, Idle::new(stream, &limits), Some(peer), stop, false).await;
             }
         }
     }
@@ -164,8 +168,8 @@ pub(super) fn converse(
             output.flush()?;
         }
     })?;
-    let idle = shared.limits.idle;
-    runtime.block_on(async { serve(shared, Idle::new(near, idle), None, stop, true).await });
+    let limits = shared.limits;
+    runtime.block_on(async { serve(shared, Idle::new(near, &limits), None, stop, true).await });
     match writer.join() {
         // A client that hangs up has heard enough.
         Ok(_) => Ok(()),

@@ -1,5 +1,5 @@
-//! A connection that fails when what is to be sent makes no progress for too long. How long reading may take depends on
-//! what is read, and is decided there.
+//! A connection that fails when what is to be sent makes no progress for too long, or too little. How long reading may take
+//! depends on what is read, and is decided there.
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -10,31 +10,65 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::HttpLimits;
+use super::pace::Pace;
+
 pub(super) struct Idle<S> {
     stream: S,
     limit: Duration,
-    /// Runs out at the limit, while `is_waiting`.
+    pace: Pace,
+    /// Runs out when there is something to judge, while somebody is `waiting`.
     timer: Pin<Box<Sleep>>,
-    is_waiting: bool,
+    /// Since when nothing can be sent, and since when that was not judged.
+    waiting: Option<(Instant, Instant)>,
 }
 
 impl<S> Idle<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Idle<S> {
-        Idle { stream, limit, timer: Box::pin(sleep(limit)), is_waiting: false }
+    pub(super) fn new(stream: S, limits: &HttpLimits) -> Idle<S> {
+        let timer = Box::pin(sleep(limits.idle));
+        Idle { stream, limit: limits.idle, pace: Pace::new(limits), timer, waiting: None }
     }
 
-    /// Passes on what came of writing, unless there has been nothing for too long.
+    /// Passes on what came of writing, unless it has been too little for too long.
     fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.is_waiting = false;
-            return written;
+        let failed = |text: &str| Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, text)));
+        loop {
+            let (since, judged) = match self.waiting {
+                None if written.is_ready() => return written,
+                None => {
+                    let now = Instant::now();
+                    self.timer.as_mut().reset(now + self.limit.min(self.pace.left()));
+                    *self.waiting.insert((now, now))
+                }
+                Some(waiting) => waiting,
+            };
+            if written.is_pending() {
+                ready!(self.timer.as_mut().poll(context));
+            }
+            let now = Instant::now();
+            let is_slow = self.pace.waited(now.saturating_duration_since(judged));
+            let stands = now.saturating_duration_since(since);
+            if is_slow {
+                return failed("the client takes too little");
+            }
+            if written.is_ready() {
+                self.waiting = None;
+                return written;
+            }
+            if stands >= self.limit {
+                return failed("the client takes nothing any more");
+            }
+            self.waiting = Some((since, now));
+            self.timer.as_mut().reset(now + (self.limit - stands).min(self.pace.left()));
         }
-        if !self.is_waiting {
-            self.is_waiting = true;
-            self.timer.as_mut().reset(Instant::now() + self.limit);
+    }
+
+    /// The same, where some bytes were sent.
+    fn sent(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(len)) = written {
+            self.pace.moved(len);
         }
-        ready!(self.timer.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client takes nothing any more")))
+        self.judge(context, written)
     }
 }
 
@@ -48,7 +82,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Idle<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
-        this.judge(context, written)
+        this.sent(context, written)
     }
 
     fn poll_write_vectored(
@@ -58,7 +92,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Idle<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write_vectored(context, bytes);
-        this.judge(context, written)
+        this.sent(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,8 +1,9 @@
 //! A server of HTTP: git's smart protocol and the isodb stream for some databases, to whoever may ask.
 //!
-//! All connections live on one thread that never waits for a disk; databases answer on a few others. **Invariant:** what a
-//! client does or leaves undone holds a bounded amount of memory and of time: what comes and what goes is passed on in small
-//! pieces, a connection without progress is closed, and whatever there can be many of is counted.
+//! All connections live on one thread that never waits for a disk; databases answer on others, a few of which work at a time,
+//! while the rest wait for their clients. **Invariant:** what a client does or leaves undone holds a bounded amount of memory
+//! and of time: what comes and what goes is passed on in small pieces, a connection without progress, or with too little of
+//! it, is closed, and whatever there can be many of is counted.
 
 mod answer;
 mod connection;
@@ -10,9 +11,11 @@ mod error;
 mod guard;
 mod idle;
 mod limits;
+mod pace;
 mod request;
 mod routes;
 mod tls;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -122,8 +125,9 @@ struct Shared {
     is_read_only: bool,
     limits: HttpLimits,
     surroundings: Arc<dyn Surroundings>,
-    /// How many more may connect, and how many more requests may be worked on.
+    /// How many more may connect, how many more requests may be begun, and how many more worked on.
     connections: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
 
@@ -171,7 +175,8 @@ impl HttpServer {
             limits,
             surroundings: Arc::new(surroundings),
             connections: Arc::new(Semaphore::new(limits.connections)),
-            workers: Arc::new(Semaphore::new(limits.workers)),
+            requests: Arc::new(Semaphore::new(limits.requests.max(1))),
+            workers: Arc::new(Semaphore::new(limits.workers.max(1))),
         };
         let tls = tls.map(|identity| tls::acceptor(&identity)).transpose()?;
         let stop = Arc::new(watch::Sender::new(false));
@@ -225,7 +230,7 @@ impl HttpServer {
 
     fn runtime(&self) -> Result<Runtime> {
         let mut builder = Builder::new_current_thread();
-        let threads = self.shared.limits.workers.max(1);
+        let threads = self.shared.limits.requests.max(1);
         builder.enable_io().enable_time().thread_name("isodb-serve").max_blocking_threads(threads);
         builder.build().map_err(Error::System)
     }

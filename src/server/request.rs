@@ -2,6 +2,7 @@
 //! pieces, unpacked where it is packed, and never more of it than is allowed.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,12 +13,15 @@ use bytes::{Buf, Bytes};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::time::{Instant, timeout_at};
 
 use super::HttpLimits;
 use super::answer::refusal;
 use super::guard::Notes;
 use super::limits::{BEFORE_WORK, DRAINED, WAITING};
+use super::pace::Pace;
+use super::turn::Turn;
 
 /// A body that is coming.
 pub(super) struct Intake {
@@ -39,6 +43,7 @@ enum Piece {
 struct Coming {
     body: Body,
     idle: Duration,
+    pace: Pace,
     until: Instant,
     left: u64,
     notes: Notes,
@@ -47,9 +52,17 @@ struct Coming {
 impl Coming {
     /// The next piece; an empty one is passed over.
     async fn next(&mut self) -> Piece {
+        let mut since = Instant::now();
+        let until = self.until.min(since + self.idle);
         loop {
-            let wait = self.idle.min(self.until.saturating_duration_since(Instant::now()));
-            let frame = match timeout(wait, self.body.frame()).await {
+            let came = timeout_at(until.min(since + self.pace.left()), self.body.frame()).await;
+            let now = Instant::now();
+            if self.pace.waited(now.saturating_duration_since(since)) {
+                return Piece::Broken("it comes too slowly");
+            }
+            since = now;
+            let frame = match came {
+                Err(_) if now < until => continue,
                 Err(_) => return Piece::Broken("it takes too long to come"),
                 Ok(None) => return Piece::End,
                 Ok(Some(Err(_))) => return Piece::Broken("the connection broke"),
@@ -58,6 +71,7 @@ impl Coming {
             // What else there is stands behind the body, and is of no use here.
             let Ok(data) = frame.into_data() else { continue };
             self.notes.received(data.len());
+            self.pace.moved(data.len());
             match self.left.checked_sub(data.len() as u64) {
                 None => return Piece::Broken("it is larger than is allowed"),
                 Some(left) => self.left = left,
@@ -103,7 +117,8 @@ pub(super) async fn take(asked: Request, limits: HttpLimits, most: u64, notes: N
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("a request may have {most} bytes here"));
     }
     let until = Instant::now() + limits.total;
-    let mut coming = Coming { body: asked.into_body(), idle: limits.idle, until, left: most, notes };
+    let mut coming =
+        Coming { body: asked.into_body(), idle: limits.idle, pace: Pace::new(&limits), until, left: most, notes };
     let (mut start, mut size) = (Vec::new(), 0);
     while size < BEFORE_WORK {
         match coming.next().await {
@@ -131,9 +146,9 @@ fn packing(headers: &HeaderMap) -> Option<bool> {
 
 impl Intake {
     /// Reads the body, on a thread that may wait.
-    pub(super) fn reader(self) -> Box<dyn Read> {
+    pub(super) fn reader(self, turn: &Arc<Turn>) -> Box<dyn Read> {
         let most = self.most;
-        let pieces = Pieces { now: Bytes::new(), start: self.start.into_iter(), rest: self.rest };
+        let pieces = Pieces { now: Bytes::new(), start: self.start.into_iter(), rest: self.rest, turn: turn.clone() };
         if !self.is_packed {
             return Box::new(pieces);
         }
@@ -146,6 +161,7 @@ struct Pieces {
     now: Bytes,
     start: std::vec::IntoIter<Bytes>,
     rest: Option<mpsc::Receiver<Piece>>,
+    turn: Arc<Turn>,
 }
 
 impl Read for Pieces {
@@ -154,7 +170,7 @@ impl Read for Pieces {
             self.now = match (self.start.next(), &mut self.rest) {
                 (Some(next), _) => next,
                 (None, None) => return Ok(0),
-                (None, Some(rest)) => match rest.blocking_recv() {
+                (None, Some(rest)) => match next(rest, &self.turn) {
                     Some(Piece::Data(data)) => data,
                     Some(Piece::End) => {
                         self.rest = None;
@@ -168,6 +184,15 @@ impl Read for Pieces {
         let len = out.len().min(self.now.len());
         self.now.copy_to_slice(&mut out[..len]);
         Ok(len)
+    }
+}
+
+/// The next piece, which is waited for if need be.
+fn next(rest: &mut mpsc::Receiver<Piece>, turn: &Turn) -> Option<Piece> {
+    match rest.try_recv() {
+        Ok(piece) => Some(piece),
+        Err(TryRecvError::Disconnected) => None,
+        Err(TryRecvError::Empty) => turn.pause(|| rest.blocking_recv()),
     }
 }
 

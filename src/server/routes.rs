@@ -94,7 +94,7 @@ async fn refs(State(shared): Of, site: Option<String>, asked: Request) -> Respon
     let kind = format!("application/x-{name}-advertisement");
     let notes = asked.extensions().get::<Notes>().cloned().unwrap_or_default();
     let work = Work::new(Arc::clone(&shared), notes);
-    work.run(git_head(&kind), move |work, out| {
+    work.run(git_head(&kind), move |work, _, out| {
         if target.service == Service::ReceivePack {
             out.write_all(b"001f# service=git-receive-pack\n0000")?;
         }
@@ -127,8 +127,8 @@ async fn call(State(shared): Of, site: Option<String>, name: String, asked: Requ
         Err(response) => return *response,
     };
     let work = Work::new(Arc::clone(&shared), notes);
-    work.run(head, move |work, out| {
-        let mut input = body.reader();
+    work.run(head, move |work, turn, out| {
+        let mut input = body.reader(turn);
         let answered =
             work.with_server(&target.site, |server| server.answer(target.service, &mut *input, out).map(|_| ()));
         if target.service == Service::ReceivePack {

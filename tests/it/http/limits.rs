@@ -176,49 +176,103 @@ fn a_body_that_does_not_come() {
 
 #[test]
 fn who_takes_nothing_is_given_up() {
-    let server = Running::new(HttpLimits { workers: 12, ..short() });
+    let server = Running::new(short());
     let request = server.clone_request();
-    let slow: Vec<TcpStream> = (0..10)
-        .map(|_| {
-            let mut stream = server.connect();
-            stream.write_all(&request).unwrap();
-            stream
-        })
-        .collect();
-    assert!(server.answers(), "two threads are left");
-    let answered = server.wait_for(11);
+    let slow: Vec<TcpStream> = (0..10).map(|_| server.begin(&request)).collect();
+    let answered = server.wait_for(10);
     let cut = answered.iter().filter(|answer| answer.method == "POST");
     assert!(cut.clone().all(|answer| answer.sent < 16_000_000), "{answered:?}");
     assert_eq!(cut.count(), 10);
     drop(slow);
-    // All threads are free again: who listens gets everything, with the pack's checksum at its end.
-    let mut request = request;
-    let at = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-    request.splice(at..at, *b"\r\nconnection: close");
+    server.gives_all();
+}
+
+#[test]
+fn who_is_slow_is_in_nobodys_way() {
+    let server = Running::new(HttpLimits { workers: 2, ..HttpLimits::default() });
+    let request = server.clone_request();
+    let slow: Vec<TcpStream> = (0..20).map(|_| server.begin(&request)).collect();
+    let (old, new) = ("0".repeat(64), "1".repeat(64));
+    let mut commands = packet(&format!("{old} {new} refs/heads/new\0report-status object-format=sha256"));
+    (0..500).for_each(|n| commands += &packet(&format!("{old} {new} refs/heads/{n}")));
+    let mut pushing: Vec<TcpStream> = (0..20).map(|_| server.connect()).collect();
+    for stream in &mut pushing {
+        let head = "POST /farm/git-receive-pack HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(commands.as_bytes()).unwrap();
+    }
+    assert!(server.answers());
+    server.gives_all();
+    server.wait_for(2);
+    drop((slow, pushing));
+    server.wait_for(42);
+}
+
+#[test]
+fn who_takes_too_little_is_cut() {
+    let least_over = Duration::from_millis(300);
+    let server = Running::new(HttpLimits { least: 1 << 40, least_over, ..HttpLimits::default() });
+    server.takes_little();
+    let cut = server.wait_for(1);
+    assert!(cut[0].sent < 16_000_000, "{cut:?}");
+    // Who sends too little as well.
     let mut stream = server.connect();
-    stream.write_all(&request).unwrap();
-    let mut all = Vec::new();
-    stream.read_to_end(&mut all).unwrap();
-    assert!(all.len() > 16_000_000 && all.ends_with(b"0000\r\n0\r\n\r\n"), "{} bytes", all.len());
+    let head = "POST /farm/git-upload-pack HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    for _ in 0..99_999 {
+        if server.answered.lock().unwrap().len() > 1 || stream.write_all(b"0").is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(server.wait_for(2)[1].received < 100_000);
+    // Where nobody has to be waited for, nobody is too slow.
+    assert!(server.answers());
+}
+
+impl Running {
+    /// Gets everything, with the pack's checksum at its end.
+    fn gives_all(&self) {
+        let mut request = self.clone_request();
+        let at = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        request.splice(at..at, *b"\r\nconnection: close");
+        let mut stream = self.connect();
+        stream.write_all(&request).unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        assert!(all.len() > 16_000_000 && all.ends_with(b"0000\r\n0\r\n\r\n"), "{} bytes", all.len());
+    }
+
+    /// Asks for something, and takes no more of it than its beginning.
+    fn begin(&self, request: &[u8]) -> TcpStream {
+        let mut stream = self.connect();
+        stream.write_all(request).unwrap();
+        stream.read_exact(&mut [0; 100]).unwrap();
+        stream
+    }
+
+    /// Asks for everything, and takes a little of it from time to time, until it is cut off.
+    fn takes_little(&self) {
+        let mut stream = self.connect();
+        stream.write_all(&self.clone_request()).unwrap();
+        let mut piece = vec![0; 50_000];
+        let mut count = 0;
+        while let Ok(len) = stream.read(&mut piece) {
+            if len == 0 {
+                break;
+            }
+            count += len;
+            assert!(count < 16_000_000, "all has come");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 #[test]
 fn a_request_takes_no_longer_than_is_allowed() {
     let total = Duration::from_millis(300);
     let server = Running::new(HttpLimits { total, ..HttpLimits::default() });
-    let mut stream = server.connect();
-    stream.write_all(&server.clone_request()).unwrap();
-    // It takes a little from time to time, but never comes to an end.
-    let mut piece = vec![0; 50_000];
-    let mut count = 0;
-    while let Ok(len) = stream.read(&mut piece) {
-        if len == 0 {
-            break;
-        }
-        count += len;
-        assert!(count < 16_000_000, "all has come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    server.takes_little();
     server.wait_for(1);
 }
 
@@ -263,7 +317,7 @@ fn too_much() {
 
 #[test]
 fn what_waits_too_long_for_a_thread_is_told_to_come_again() {
-    let limits = HttpLimits { workers: 1, queue: Duration::from_millis(100), ..HttpLimits::default() };
+    let limits = HttpLimits { requests: 1, queue: Duration::from_millis(100), ..HttpLimits::default() };
     let server = Running::new(limits);
     let mut slow = server.connect();
     slow.write_all(&server.clone_request()).unwrap();

@@ -73,6 +73,9 @@ pub(crate) struct Args {
     /// Close a connection that makes no progress for so long
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
     idle: Duration,
+    /// Close a connection that takes or sends fewer than N bytes a second, where it is waited for during ten minutes
+    #[arg(long, value_name = "N", value_parser = number, default_value = "50")]
+    min_rate: usize,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
@@ -94,7 +97,9 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         _ => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let limits = HttpLimits { connections: args.connections.max(1), idle: args.idle, ..HttpLimits::default() };
+    let limits = HttpLimits::default();
+    let least = (args.min_rate as u64).saturating_mul(limits.least_over.as_secs());
+    let limits = HttpLimits { connections: args.connections.max(1), idle: args.idle, least, ..limits };
     let options = ServeOptions { sites, admission, is_read_only: args.read_only, tls, limits };
     let mut server = HttpServer::new(options, World::new(people, context.is_quiet()))?;
     stop_when_told(server.stopper()).map_err(|error| Failure::system(format!("cannot listen to signals: {error}")))?;
