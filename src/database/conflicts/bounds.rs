@@ -17,8 +17,12 @@ use crate::object::TreeId;
 use crate::store::new_stem;
 use crate::tree::Key;
 
-/// The length in bytes from which on the file is written anew, with the newest bounds alone.
+/// Whenever the file has grown by so many bytes, it is seen whether it has become long.
+const STEP: u64 = 256 << 10;
+
+/// With more bytes or more bounds than this it is written anew, with the newest bounds alone.
 const LIMIT: usize = 4 << 20;
+const MOST: usize = 2000;
 
 /// How many bounds are kept then.
 const KEPT: usize = 256;
@@ -78,13 +82,18 @@ impl Database {
     pub(crate) fn note_conflicts(&self, bounds: &[Bound]) {
         let lines: Vec<u8> = bounds.iter().map(Bound::encode).filter(|line| line.len() < LIMIT / 2).flatten().collect();
         let path = self.conflict_path();
+        if lines.is_empty() || self.disk.append(&path, &lines).is_err() {
+            // Who may not write here can work all the same.
+            return;
+        }
         let len = self.disk.stat(&path).map_or(0, |stat| stat.len);
-        // Who may not write here can work all the same.
-        let _ = match len > LIMIT as u64 {
-            _ if lines.is_empty() => Ok(()),
-            false => self.disk.append(&path, &lines),
-            true => self.rewrite(&path, &[self.conflict_bounds().newest(), lines].concat()),
-        };
+        if len / STEP > len.saturating_sub(lines.len() as u64) / STEP {
+            let bounds = self.conflict_bounds();
+            if len > LIMIT as u64 || bounds.known.len() > MOST {
+                // Where that fails, the file stays as long as it is until it has grown again.
+                let _ = self.rewrite(&path, &bounds.newest());
+            }
+        }
     }
 
     fn rewrite(&self, path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
@@ -304,21 +313,35 @@ mod tests {
         let long: Vec<String> = (0..200).map(|n| format!("{n}{}", "x".repeat(190))).collect();
         let long: Vec<&str> = long.iter().map(String::as_str).collect();
         let mut number = 1;
-        while disk.stat(path).unwrap().len <= LIMIT as u64 {
+        let len = || disk.stat(path).unwrap().len;
+        let mut longest = 0;
+        while len() >= longest {
+            longest = len();
             db.note_conflicts(&[bound(number, &[], &long), bound(number + 1, &[number - 1], &[])]);
             number += 2;
         }
-        db.note_conflicts(&[bound(number, &[number - 1], &[])]);
-        assert!(disk.stat(path).unwrap().len < LIMIT as u64);
+        assert!(longest > LIMIT as u64 - STEP && len() < LIMIT as u64);
         let db = reopen(&disk);
         // All of the even ones are told by the first, which is gone.
         assert_eq!(keys_of(&db, &[0]), None);
-        assert_eq!(keys_of(&db, &[number]).unwrap(), ["k"]);
+        assert_eq!(keys_of(&db, &[number - 1]).unwrap(), ["k"]);
         assert_eq!(keys_of(&db, &[number - 2]).unwrap().len(), 200);
         // One that is too long for the file is left out.
         let far: Vec<String> = (0..LIMIT / 190).map(|n| format!("{n}{}", "x".repeat(190))).collect();
         let far: Vec<&str> = far.iter().map(String::as_str).collect();
         db.note_conflicts(&[bound(number + 1, &[], &far), bound(number + 2, &[], &[])]);
         assert_eq!((keys_of(&db, &[number + 1]), keys_of(&db, &[number + 2])), (None, Some(Vec::new())));
+    }
+
+    #[test]
+    fn a_file_with_many_lines_begins_anew() {
+        let (disk, db) = database();
+        let path = Path::new("/farm.isodb/isodb/conflicts");
+        db.note_conflicts(&[bound(0, &[], &["k"])]);
+        for number in 1..10_000 {
+            db.note_conflicts(&[bound(number, &[number - 1], &[])]);
+            assert!(disk.stat(path).unwrap().len < 3 * STEP);
+        }
+        assert_eq!(keys_of(&db, &[9_999]).unwrap(), ["k"]);
     }
 }
