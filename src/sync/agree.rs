@@ -92,7 +92,7 @@ pub fn agree(
         agreement.rounds = round;
         let mut wishes = Vec::new();
         for (name, there) in branches(here.db, remote, options, &meeting)? {
-            let theirs = meeting.at(&there);
+            let theirs = meeting.at(&there)?;
             let outcome = merge(here, &name, theirs)?;
             let place = agreement.branches.iter().position(|known| known.name == name);
             let place = place.unwrap_or_else(|| {
@@ -196,9 +196,12 @@ fn branches(
         return Ok(vec![(name, there)]);
     }
     let ours = db.refs().list("refs/heads/")?.into_iter().map(|(name, _)| name);
+    // One that may not come in keeps no other from agreeing.
+    let is_refused = |name: &RefName| meeting.refused.iter().any(|refusal| refusal.name == *name);
     let theirs = meeting.refs.iter().filter(|found| found.id.is_some()).map(|found| found.there.clone());
     let all: BTreeSet<RefName> = ours.chain(theirs.filter(RefName::is_branch)).chain([db.head()?.0]).collect();
-    Ok(all.into_iter().filter(RefName::is_branch).map(|name| (name.clone(), name)).collect())
+    let all = all.into_iter().filter(|name| name.is_branch() && !is_refused(name));
+    Ok(all.map(|name| (name.clone(), name)).collect())
 }
 
 /// The current branch.
@@ -231,7 +234,7 @@ pub fn pull(
     if let Some(left) = meeting.left {
         return Err(Error::Unfinished { left });
     }
-    let theirs = meeting.at(&there);
+    let theirs = meeting.at(&there)?;
     if theirs.is_none() && meeting.refs.iter().any(|found| found.there.is_branch()) {
         return Err(Error::NoRef { name: there.to_string() });
     }

@@ -1,19 +1,20 @@
 //! Making a database out of a remote: all of it beside where it is to be, and then one rename. A failure leaves nothing, but
 //! for what a broken link leaves to go on from.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::admit::refuse;
 use super::error::{Error, Result};
 use super::fetch::{FetchLimits, FetchRequest, Source};
 use super::here::{Here, Listener, Traffic};
-use super::meet;
 use super::peers::PeerNote;
 use super::protocol::RemoteRef;
 use super::remote::Remote;
-use crate::database::{Anchors, Database, Quarantine, init};
+use crate::database::{Anchors, Database, GcRequest, Quarantine, Refusal, init};
 use crate::disk::{Disk, FileKind, Lock};
 use crate::object::{CommitId, Ident};
 use crate::refs::{Expect, RefEdit, RefName, RefValue};
@@ -49,6 +50,8 @@ pub struct Cloned {
     pub pinned: Option<String>,
     /// What went over the connection.
     pub traffic: Traffic,
+    /// What stands against refs that were not let in.
+    pub refused: Vec<Refusal>,
 }
 
 impl Clone {
@@ -111,7 +114,7 @@ impl Clone {
     /// Fetches all that the remote has, checks it, and gives the database its name.
     ///
     /// # Errors
-    /// Those of the [`Source`]; [`Error::NotLetIn`] when what came cannot be trusted; [`Error::Unfinished`] when no more was to be
+    /// Those of the [`Source`]; [`Error::NotLetIn`] when the branch of HEAD may not come in; [`Error::Unfinished`] when no more was to be
     /// taken.
     pub fn finish(
         mut self,
@@ -171,15 +174,16 @@ impl Clone {
             Some(_) => Database::open(self.disk.clone(), &self.aside)?,
             None => db,
         };
-        let mut all = db.quarantine()?;
-        made.into_iter().for_each(|commit| all.vouch(commit));
-        meet::check(&all, refs.iter(), runner)?;
-        // What was seen on the way is noted.
-        drop(all.accept()?);
+        let (refs, refused) = sound(&db, made, refs, runner)?;
         let (head, edits) = self.edits(&db, &refs)?;
         let commit = refs.iter().find(|found| found.name == head).and_then(|found| found.id).map(CommitId);
         db.move_refs(edits, who)?;
         db.set_head(&head, who, "clone")?;
+        if !refused.is_empty() {
+            // Nobody else has seen it: what no ref leads to can go at once.
+            let all_time = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(u32::MAX));
+            db.gc(&GcRequest { prune_before: Some(all_time), is_auto: false }, &mut |_, _, _| ())?;
+        }
         let heads_and_tags =
             |found: &RemoteRef| Some((found.name.clone(), found.id?)).filter(|(name, _)| *name != RefName::head());
         let mut note = PeerNote {
@@ -195,7 +199,7 @@ impl Clone {
             let config = config.with(&format!("branch.{branch}.remote"), &name)?;
             config.with(&format!("branch.{branch}.merge"), head.as_str()).map(Some)
         })?;
-        Ok(Cloned { head, commit, pinned, traffic })
+        Ok(Cloned { head, commit, pinned, traffic, refused })
     }
 
     /// The branch of HEAD, and the refs that are made.
@@ -240,6 +244,34 @@ fn head_of(refs: &[RemoteRef]) -> Option<RefName> {
     let usual = || branches().find(|found| found.name.short() == "main");
     let found = head.and_then(|head| at(head.id)).or_else(usual).or_else(|| branches().next());
     found.map(|found| found.name.clone())
+}
+
+/// The refs that may come in, and what stands against the others.
+fn sound(
+    db: &Database,
+    made: HashSet<CommitId>,
+    refs: Vec<RemoteRef>,
+    runner: &mut dyn Runner,
+) -> Result<(Vec<RemoteRef>, Vec<Refusal>)> {
+    let head = head_of(&refs);
+    let mut all = db.quarantine()?;
+    made.into_iter().for_each(|commit| all.vouch(commit));
+    let (mut left, mut refused): (Vec<&RemoteRef>, _) = (refs.iter().collect(), Vec::new());
+    loop {
+        let found = refuse(&all, &mut left, runner)?;
+        if found.is_empty() {
+            break;
+        }
+        refused.extend(found);
+    }
+    let is_refused = |name: &RefName| refused.iter().any(|refusal: &Refusal| refusal.name == *name);
+    if is_refused(&RefName::head()) || head.is_some_and(|head| is_refused(&head)) {
+        return Err(Error::NotLetIn { refusals: refused });
+    }
+    // What was seen on the way is noted.
+    drop(all.accept()?);
+    let left = left.into_iter().cloned().collect();
+    Ok((left, refused))
 }
 
 /// Pins the key that has signed all first commits, if nothing was said of whom to trust.

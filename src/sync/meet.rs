@@ -3,18 +3,17 @@
 
 use std::collections::HashSet;
 
+use super::admit::admit;
 use super::error::{Error, Result};
 use super::fetch::{FetchLimits, FetchRequest, Fetched, Source};
 use super::here::{Here, Traffic};
-use super::intake::unconnected;
 use super::peers::{PeerNote, WentBack};
 use super::protocol::RemoteRef;
 use super::remote::Remote;
 use super::stream::Totals;
-use crate::database::{self, Accepted, Database, Quarantine, RefMove, Refusal, Refused};
+use crate::database::{self, Accepted, Database, Quarantine, Refusal};
 use crate::object::{CommitId, Id};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
-use crate::script::Runner;
 
 /// Below this a database keeps its tags.
 const TAGS: &str = "refs/tags/";
@@ -28,6 +27,8 @@ pub struct FetchWish<'a> {
     pub names: &'a [RefName],
     /// Whether refs that keep what the remote does not have any more are deleted.
     pub prunes: bool,
+    /// Whether nothing comes in where one of the refs may not.
+    pub is_atomic: bool,
     /// What is taken at most.
     pub limits: FetchLimits,
 }
@@ -51,6 +52,8 @@ pub enum Arrival {
     Gone,
     /// It came, and there is no ref here that keeps it.
     Loose,
+    /// It may not come in; where it was known here, that is left as it is.
+    Refused,
 }
 
 impl Arrival {
@@ -65,6 +68,7 @@ impl Arrival {
             Arrival::Kept => "kept",
             Arrival::Gone => "gone",
             Arrival::Loose => "loose",
+            Arrival::Refused => "refused",
         }
     }
 }
@@ -94,20 +98,30 @@ pub struct Meeting {
     /// What is still to come, where no more was to be taken this time: then no ref has moved, and what came is kept for the
     /// next time.
     pub left: Option<Totals>,
+    /// What stands against the refs that were refused.
+    pub refused: Vec<Refusal>,
 }
 
 impl Meeting {
-    /// Where a ref of the remote is.
-    pub fn at(&self, name: &RefName) -> Option<Id> {
-        self.refs.iter().find(|found| found.there == *name)?.id
+    /// Where a ref of the remote is, and all that it leads to is here.
+    ///
+    /// # Errors
+    /// [`Error::NotLetIn`] where it may not come in.
+    pub fn at(&self, name: &RefName) -> Result<Option<Id>> {
+        let refusals: Vec<Refusal> = self.refused.iter().filter(|refusal| refusal.name == *name).cloned().collect();
+        if !refusals.is_empty() {
+            return Err(Error::NotLetIn { refusals });
+        }
+        Ok(self.refs.iter().find(|found| found.there == *name).and_then(|found| found.id))
     }
 }
 
-/// Fetches from a remote, or without one from a place that has no name, and lets it in if nothing stands against it.
+/// Fetches from a remote, or without one from a place that has no name, and lets in what nothing stands against: each ref on
+/// its own, unless all or none is wished for.
 ///
 /// # Errors
-/// Those of the [`Source`]; [`Error::NotLetIn`] when something that came cannot be let in, and then nothing of it is;
-/// [`Error::NoRef`] when the remote has not what is wished for.
+/// Those of the [`Source`]; [`Error::NotLetIn`] when none of the refs may be let in, or not all of them where that is wished
+/// for; [`Error::NoRef`] when the remote has not what is wished for.
 pub fn meet(
     here: &mut Here<'_, '_>,
     from: &mut dyn Source,
@@ -132,7 +146,7 @@ pub fn meet(
     };
     let mut fetched = from.fetch(here, &request)?;
     if fetched.left.is_some() {
-        return Ok(Meeting { refs: Vec::new(), traffic: fetched.traffic, left: fetched.left });
+        return Ok(Meeting { traffic: fetched.traffic, left: fetched.left, ..Meeting::default() });
     }
     fetched.refs.retain(|found| wish.names.is_empty() || wish.names.contains(&found.name));
     if let Some(name) = wish.names.iter().find(|name| fetched.refs.iter().all(|found| found.name != **name)) {
@@ -152,13 +166,22 @@ pub fn meet(
         None if is_moved => Some(db.quarantine()?),
         quarantine => quarantine,
     };
+    let mut refused = Vec::new();
     if let Some(quarantine) = quarantine {
         // What a ref led to before was let in then.
         let led_to: HashSet<Id> = arrived.iter().filter_map(|found| found.old).collect();
         let new = refs.iter().filter(|found| found.id.is_some_and(|id| !led_to.contains(&id)));
-        check(&quarantine, new, here.runner)?;
+        let (quarantine, refusals) = admit(db, quarantine, new.collect(), wish.is_atomic, here.runner)?;
+        refused = refusals;
+        let is_refused = |found: &RemoteRef| refused.iter().any(|refusal| refusal.name == found.name);
+        if !refused.is_empty() && refs.iter().all(is_refused) {
+            return Err(Error::NotLetIn { refusals: refused });
+        }
         for found in &mut arrived {
-            found.arrival = compare(quarantine.database(), found)?;
+            found.arrival = match refused.iter().any(|refusal| refusal.name == found.there) {
+                true => Arrival::Refused,
+                false => compare(quarantine.database(), found)?,
+            };
         }
         let _accepted = let_in(here, quarantine, &mut arrived)?;
     }
@@ -166,12 +189,16 @@ pub fn meet(
         note.seen = here.who.seconds();
         note.speaks_stream = speaks_stream;
         let is_asked = |name: &RefName| prefixes.iter().any(|prefix| name.as_str().starts_with(prefix));
-        note.refs.retain(|(name, _)| !is_asked(name) || (!wish.names.is_empty() && !wish.names.contains(name)));
-        note.refs.extend(refs.iter().filter_map(|found| Some((found.name.clone(), found.id?))));
+        // What is noted of one that was refused stays true of what is here.
+        let is_refused = |name: &RefName| refused.iter().any(|refusal| refusal.name == *name);
+        let is_left = |name: &RefName| !wish.names.is_empty() && !wish.names.contains(name);
+        note.refs.retain(|(name, _)| !is_asked(name) || is_left(name) || is_refused(name));
+        let seen = refs.iter().filter(|found| !is_refused(&found.name));
+        note.refs.extend(seen.filter_map(|found| Some((found.name.clone(), found.id?))));
         remember_what_went_back(db, &mut note, &arrived)?;
         note.write(db, remote)?;
     }
-    Ok(Meeting { refs: arrived, traffic, left: None })
+    Ok(Meeting { refs: arrived, traffic, left: None, refused })
 }
 
 /// The refs of a note, if refs here lead to all of them: the remote may be told then that they are known.
@@ -207,23 +234,6 @@ fn gone(db: &Database, remote: &Remote, prefixes: &[String], refs: &[RemoteRef])
         }
     }
     Ok(gone)
-}
-
-/// Makes sure that all of it may come in.
-pub(super) fn check<'r>(
-    quarantine: &Quarantine<'_>,
-    refs: impl Iterator<Item = &'r RemoteRef>,
-    runner: &mut dyn Runner,
-) -> Result<()> {
-    let mut seen = HashSet::new();
-    // What a ref loses is the remote's matter.
-    let one = |found: &RemoteRef| Some(RefMove { name: found.name.clone(), old: None, new: found.id? });
-    let moves: Vec<RefMove> = refs.filter_map(one).filter(|found| seen.insert(found.new)).collect();
-    let mut refusals = quarantine.check(&moves, runner)?;
-    for (name, reason) in unconnected(quarantine.database(), &moves)? {
-        refusals.push(Refusal { name, refused: Refused::Damaged { reason } });
-    }
-    if refusals.is_empty() { Ok(()) } else { Err(Error::NotLetIn { refusals }) }
 }
 
 /// What becomes of the ref that keeps another.
@@ -269,7 +279,7 @@ fn let_in<'d>(
         for attempt in 1.. {
             let edit = |found: &Arrived| {
                 let name = found.here.clone()?;
-                let is_moved = found.id != found.old && found.arrival != Arrival::Kept;
+                let is_moved = found.id != found.old && !matches!(found.arrival, Arrival::Kept | Arrival::Refused);
                 let expect = found.old.map_or(Expect::Absent, Expect::At);
                 let message = format!("fetch: {}", found.arrival.word());
                 (is_moved && found.id.is_none() == is_gone).then_some(RefEdit {
@@ -296,7 +306,9 @@ fn let_in<'d>(
                 // Another process met the remote too: whoever saw more of it is right.
                 Err(database::Error::Ref(refs::Error::Mismatch { .. })) if attempt < ATTEMPTS => {
                     for found in arrived.iter_mut() {
-                        let Some(name) = &found.here else { continue };
+                        let Some(name) = found.here.as_ref().filter(|_| found.arrival != Arrival::Refused) else {
+                            continue;
+                        };
                         found.old = db.refs().get(name)?;
                         found.arrival = compare(db, found)?;
                         if matches!(found.arrival, Arrival::Backward | Arrival::Aside) {

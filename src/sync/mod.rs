@@ -3,6 +3,7 @@
 //! The protocol does no I/O of its own: it reads from `Read` and writes to `Write`. A transport leads to a remote's services;
 //! a service answers for one database. **Invariant:** nothing that came in is led to by a ref before it was checked.
 
+mod admit;
 mod again;
 mod agree;
 mod bundle;

@@ -62,6 +62,11 @@ impl Failure {
         Failure::new(Status::Damaged, "")
     }
 
+    /// Something that came is damaged or untrusted.
+    pub(crate) fn not_let_in(message: impl Into<String>) -> Failure {
+        Failure::new(Status::Damaged, message)
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self

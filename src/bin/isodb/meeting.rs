@@ -1,11 +1,12 @@
 //! Meeting another database from the command line: which one is meant, the way to it, and what is told of it meanwhile.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
 use anyhow::Result;
 use isodb::{
-    Arrival, Database, Direction, FetchLimits, Here, Listener, Location, Meeting, Progress, Remote, Source, SyncError,
-    Transport, Unit,
+    Arrival, Database, Direction, FetchLimits, Here, Listener, Location, Meeting, Progress, RefName, Refusal, Remote,
+    Source, SyncError, Transport, Unit,
 };
 
 use crate::commands::serve_limits;
@@ -162,8 +163,29 @@ impl Listener for Shown<'_> {
     }
 }
 
-/// Says on stderr what ought to be known of refs that were fetched.
-pub(crate) fn tell(context: &Context, target: &Target, meeting: &Meeting) {
+/// Why a ref of a remote was refused, if it was.
+pub(crate) fn reason(refusals: &[Refusal], there: &RefName) -> Option<String> {
+    let mut all = refusals.iter().filter(|refusal| refusal.name == *there);
+    let first = all.next()?.to_string();
+    Some(match all.count() {
+        0 => first,
+        more => format!("{first}; and {more} more"),
+    })
+}
+
+/// Says on stderr which refs of a remote were refused, and why; the last of them is the answer.
+pub(crate) fn refused(remote: &str, refusals: &[Refusal]) -> Option<Failure> {
+    let names: BTreeSet<&RefName> = refusals.iter().map(|refusal| &refusal.name).collect();
+    let failure = |reason: String| Failure::not_let_in(format!("{remote}: not let in: {reason}"));
+    let mut failures: Vec<Failure> = names.into_iter().filter_map(|name| reason(refusals, name)).map(failure).collect();
+    let last = failures.pop();
+    failures.iter().for_each(|failure| say(&format!("error: {failure}")));
+    last
+}
+
+/// Says on stderr what ought to be known of refs that were fetched; of those that were refused where they are aside from what
+/// was asked for, and so no error.
+pub(crate) fn tell(context: &Context, target: &Target, meeting: &Meeting, is_aside: bool) {
     for found in meeting.refs.iter().filter(|_| !context.is_quiet()) {
         let (there, name) = (found.there.short(), target.name());
         match (found.arrival, &found.here) {
@@ -173,6 +195,10 @@ pub(crate) fn tell(context: &Context, target: &Target, meeting: &Meeting) {
             }
             (Arrival::Kept, _) => {
                 say(&format!("note: the tag {there} is another at {name}; the one here is left as it is"));
+            }
+            (Arrival::Refused, _) if is_aside => {
+                let reason = reason(&meeting.refused, &found.there).unwrap_or_default();
+                say(&format!("warning: {name}: not let in: {reason}"));
             }
             _ => {}
         }

@@ -29,7 +29,7 @@ pub fn take(
     if names.is_empty() {
         return Ok(None);
     }
-    let wish = FetchWish { names: &names, prunes: false, limits };
+    let wish = FetchWish { names: &names, prunes: false, is_atomic: true, limits };
     meet(here, &mut bundle, Some(&remote), &wish).map(Some)
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::database::tests::reopen;
 use crate::disk::FaultDisk;
-use crate::object::Tag;
+use crate::object::{Tag, TreeId};
 
 /// A database with a remote `barn`, which has to be opened again to know it.
 fn with_remote() -> (FaultDisk, Database) {
@@ -125,7 +125,7 @@ fn only_what_is_wished_for() {
     let wish = FetchWish { names: &names, ..FetchWish::default() };
     let meeting = meet(&mut here, &mut to(&barn), None, &wish).unwrap();
     assert_eq!(
-        (arrivals(&meeting), meeting.at(&branch("main2"))),
+        (arrivals(&meeting), meeting.at(&branch("main2")).unwrap()),
         (vec![("refs/heads/main2", Arrival::Loose)], Some(two.0))
     );
     assert_whole(&db, &[two]);
@@ -148,16 +148,69 @@ fn what_cannot_come_in_leaves_no_trace() {
     barn.store().flush(&[]).unwrap();
     set(&barn, "wrong", CommitId(wrong));
     let (_, db) = with_remote();
-    let error = meet_with(&db, &barn, &FetchWish::default(), 100).unwrap_err();
+    let all_or_none = FetchWish { is_atomic: true, ..FetchWish::default() };
+    let error = meet_with(&db, &barn, &all_or_none, 100).unwrap_err();
     assert!(matches!(&error, Error::NotLetIn { refusals } if refusals.len() == 1), "{error}");
     assert!(error.to_string().contains("refs/heads/wrong: commit"), "{error}");
     assert!(!db.store().contains(two.0).unwrap() && db.refs().list("refs/").unwrap().is_empty());
     let remote = Remote::find(db.config(), "barn").unwrap();
     assert_eq!(PeerNote::read(&db, &remote).unwrap(), None);
-    // The rest can be had.
-    let names = [branch("main")];
-    meet_with(&db, &barn, &FetchWish { names: &names, ..FetchWish::default() }, 100).unwrap();
-    assert_whole(&db, &[outcome.head]);
+    // A bad one alone is no better.
+    let names = [branch("wrong")];
+    let error = meet_with(&db, &barn, &FetchWish { names: &names, ..FetchWish::default() }, 100).unwrap_err();
+    assert!(matches!(error, Error::NotLetIn { .. }), "{error}");
+    assert!(!db.store().contains(two.0).unwrap());
+    // The rest comes in, and what the bad one shares with it; nothing else of it.
+    for time in [100, 200] {
+        // Twice at the same object, it is refused twice.
+        if time == 200 {
+            set(&barn, "more", with(&barn, Some(two), 30..31, "four", 9));
+            set(&barn, "as-wrong", CommitId(wrong));
+        }
+        let meeting = meet_with(&db, &barn, &FetchWish::default(), time).unwrap();
+        let refused: Vec<&str> = meeting.refused.iter().map(|refusal| refusal.name.as_str()).collect();
+        let expected = ["refs/heads/as-wrong", "refs/heads/wrong"];
+        assert_eq!(refused, expected[usize::from(time == 100)..]);
+        let arrived = |arrival| meeting.refs.iter().filter(|found| found.arrival == arrival).count();
+        assert_eq!((arrived(Arrival::New), arrived(Arrival::Refused)), (1, refused.len()));
+        assert!(meeting.at(&branch("wrong")).is_err());
+        assert_eq!(meeting.at(&branch("main")).unwrap(), Some(outcome.head.0));
+        assert_whole(&db, &[outcome.head]);
+        assert!(!db.store().contains(wrong).unwrap());
+        assert!(note(&db).refs.iter().all(|(name, _)| !name.as_str().ends_with("wrong")));
+    }
+}
+
+#[test]
+fn a_branch_that_turns_bad_is_left_where_it_was() {
+    let barn = empty();
+    let one = with(&barn, None, 0..20, "one", 1);
+    let two = with(&barn, Some(one), 20..21, "two", 2);
+    set(&barn, "main", one);
+    set(&barn, "side", one);
+    let (_, db) = with_remote();
+    meet_with(&db, &barn, &FetchWish::default(), 100).unwrap();
+    // Folders that are not in the form of their documents.
+    let mut bad = barn.store().commit(two).unwrap();
+    let empty = barn.store().put(Kind::Tree, b"").unwrap();
+    let entry = [&b"40000 a\0"[..], empty.as_bytes()].concat();
+    bad.tree = TreeId(barn.store().put(Kind::Tree, &entry).unwrap());
+    let bad = barn.store().put(Kind::Commit, &bad.encode()).unwrap();
+    barn.store().flush(&[]).unwrap();
+    set(&barn, "main", two);
+    force(&barn, "refs/heads/side", CommitId(bad));
+    for _ in 0..2 {
+        let meeting = meet_with(&db, &barn, &FetchWish::default(), 200).unwrap();
+        assert_eq!(meeting.refused.len(), 1, "{meeting:?}");
+        assert_eq!(db.refs().get(&full("refs/remotes/barn/main")).unwrap(), Some(two.0));
+        assert_eq!(db.refs().get(&full("refs/remotes/barn/side")).unwrap(), Some(one.0));
+        assert!(!db.store().contains(bad).unwrap());
+    }
+    // What it was is still known of it, and so is that it is good again.
+    assert!(note(&db).refs.contains(&(branch("side"), one.0)));
+    force(&barn, "refs/heads/side", two);
+    let meeting = meet_with(&db, &barn, &FetchWish::default(), 300).unwrap();
+    assert_eq!(arrivals(&meeting), [("refs/heads/main", Arrival::Same), ("refs/heads/side", Arrival::Forward)]);
 }
 
 #[test]

@@ -245,3 +245,47 @@ fn git_is_at_the_other_side() {
     refused(farm.field(&force), 1, "non-fast-forward");
     farm.check();
 }
+
+#[test]
+fn one_bad_branch_keeps_no_other_away() {
+    let farm = Farm::new();
+    let one = farm.put("barn.isodb", "a", "1");
+    farm.field(&["pull", "-q"]).ok();
+    // A commit whose folders are in no form that documents have.
+    let make = "cd barn.isodb && tree=$(printf '040000 tree %s\\tx\\n' $(git mktree </dev/null) | git mktree) &&
+        git -c user.name=Bo -c user.email=bo@barn commit-tree -p main -m bad $tree";
+    let bad = farm.sandbox.bash(make).ok().line();
+    let two = farm.put("barn.isodb", "a", "2");
+    farm.sandbox.bash(&format!("git -C barn.isodb update-ref refs/heads/bad {bad}")).ok();
+    let words = "barn: not let in: refs/heads/bad: ";
+    refused(farm.field(&["fetch", "--atomic"]), 4, "what came is not let in: refs/heads/bad: ");
+    assert_eq!(farm.field(&["rev-parse", "barn/main"]).ok().line(), one);
+    let fetched = farm.field(&["fetch"]).status(4);
+    assert_eq!(fetched.line(), format!("{two}\trefs/remotes/barn/main"));
+    assert!(fetched.stderr().contains(words), "{}", fetched.stderr());
+    let again = json(farm.field(&["fetch", "--json"]).status(4));
+    assert_eq!((&again["there"], &again["change"]), (&"refs/heads/bad".into(), &"refused".into()));
+    assert!(again["reason"].as_str().unwrap().starts_with("refs/heads/bad: "), "{again}");
+    refused(farm.field(&["fetch", "barn", "bad"]), 4, "what came is not let in: refs/heads/bad: ");
+    farm.field(&["cat-object", "-e", &bad]).status(1);
+    // Who asks for something else is told of it, and gets that.
+    let three = farm.put("barn.isodb", "a", "3");
+    let pulled = farm.field(&["pull"]).ok();
+    assert_eq!(pulled.line(), three);
+    assert!(pulled.stderr().starts_with(&format!("warning: {words}")), "{}", pulled.stderr());
+    let four = farm.put("field.isodb", "b", "4");
+    assert_eq!(farm.field(&["sync", "-q"]).ok().line(), four);
+    assert!(farm.field(&["sync", "--all"]).status(4).stderr().starts_with(&format!("error: {words}")));
+    farm.field(&["-q", "fsck"]).ok();
+    // A clone does without it, and has nothing of it.
+    let cloned = farm.sandbox.isodb(["clone", "barn.isodb", "copy.isodb"]).status(4);
+    assert_eq!(cloned.line(), "copy.isodb");
+    assert!(cloned.stderr().contains("error: origin: not let in: refs/heads/bad: "), "{}", cloned.stderr());
+    let copy = |args: &[&str]| farm.sandbox.isodb(["--db", "copy.isodb"].iter().chain(args));
+    assert!(!copy(&["ref", "list"]).ok().text().contains("bad"));
+    copy(&["cat-object", "-e", &bad]).status(1);
+    copy(&["-q", "fsck"]).ok();
+    farm.sandbox.bash("git -C barn.isodb symbolic-ref HEAD refs/heads/bad").ok();
+    refused(farm.sandbox.isodb(["clone", "barn.isodb", "no.isodb"]), 4, "what came is not let in: ");
+    assert!(!farm.sandbox.path().join("no.isodb").exists());
+}

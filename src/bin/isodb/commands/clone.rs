@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use isodb::{DatabaseClone, Disk, Error, Location, OsDisk, RefError, RefName, Remote};
+use isodb::{Cloned, DatabaseClone, Disk, Error, Location, OsDisk, RefError, RefName, Remote};
 use serde_json::json;
 
 use super::remote::absolute;
 use crate::args::SyncArgs;
 use crate::context::Context;
 use crate::error::{Failure, say};
-use crate::meeting::{LimitArgs, Shown};
+use crate::meeting::{LimitArgs, Shown, refused};
 use crate::output::Output;
 use crate::remote::{self, Programs};
 
@@ -20,7 +20,8 @@ use crate::remote::{self, Programs};
 /// URL is a path, a bundle's file, ssh://[USER@]HOST[:PORT]/PATH, [USER@]HOST:PATH or https://HOST/PATH. The database is made
 /// in DIR/.isodb, or in DIR itself if its name ends in `.isodb`; by default DIR is the last part of URL. It has the branch of
 /// the other one's HEAD, its tags, and a remote that leads back. Its path is printed. Nothing is seen of it before it is
-/// whole, and a failure leaves nothing behind. If one key has signed all first commits, that key is pinned, as `isodb
+/// whole, and a failure leaves nothing behind. A branch or a tag beside that of HEAD that may not come in (damaged, or not
+/// trusted) is left out: stderr tells which and why, and the exit status is 4, but the clone is there. If one key has signed all first commits, that key is pinned, as `isodb
 /// verify` does; with -c trust.anchor=SHA256:… you say yourself whom to trust.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -87,9 +88,16 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         out.record("")?;
     }
     out.finish()?;
-    if context.is_quiet() {
-        return Ok(());
+    if !context.is_quiet() {
+        notes(&cloned);
     }
+    match refused(&args.origin, &cloned.refused) {
+        Some(failure) => Err(failure.into()),
+        None => Ok(()),
+    }
+}
+
+fn notes(cloned: &Cloned) {
     if cloned.commit.is_none() {
         say("note: there is no commit in it yet");
     }
@@ -98,7 +106,6 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
             "note: pinned the key {key}, which has signed the first commit; make sure that it is the right one"
         ));
     }
-    Ok(())
 }
 
 /// The last part of a URL, without what only says that it is a database.

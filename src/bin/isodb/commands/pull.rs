@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let mut source = target.source(context, &db, &args.programs)?;
     let wish = FetchWish { limits: args.limits.limits(), ..FetchWish::default() };
     let (meeting, outcome) = with_here(context, &db, |here| pull(here, &mut *source, remote, &wish))?;
-    tell(context, &target, &meeting);
+    tell(context, &target, &meeting, true);
     let mut out = Output::new(context);
     let Some(outcome) = outcome else {
         if args.json {

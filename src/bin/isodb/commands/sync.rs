@@ -11,7 +11,7 @@ use crate::args::SyncArgs;
 use crate::complete;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::meeting::{LimitArgs, ProgramArgs, Target, tell, with_here};
+use crate::meeting::{LimitArgs, ProgramArgs, Target, refused, tell, with_here};
 use crate::output::Output;
 use crate::via;
 
@@ -80,7 +80,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     };
     let mut pause = |round| std::thread::sleep(pause_before(round, context.seed()));
     let agreement = with_here(context, &db, |here| agree(here, &mut transport, remote, &options, &mut pause))?;
-    tell(context, &target, &agreement.first);
+    tell(context, &target, &agreement.first, !args.all);
     let mut out = Output::new(context);
     for branch in &agreement.branches {
         context.start_upkeep(&db, Outcome { head: branch.head, is_new: branch.head != branch.old });
@@ -95,7 +95,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     for Agreed { merged, conflicts, new_conflicts, .. } in &agreement.branches {
         merge::tell(context, [*merged, *conflicts, *new_conflicts], false);
     }
-    ending(&target, &agreement)
+    ending(&target, &agreement)?;
+    match args.all.then(|| refused(target.name(), &agreement.first.refused)).flatten() {
+        Some(failure) => Err(failure.into()),
+        None => Ok(()),
+    }
 }
 
 fn record(branch: &Agreed, agreement: &Agreement) -> serde_json::Value {
