@@ -5,6 +5,7 @@ mod bulk;
 mod commands;
 mod complete;
 mod context;
+mod credentials;
 mod document;
 mod edit;
 mod error;
