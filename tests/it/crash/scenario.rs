@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use isodb::{
-    Access, BlobId, Changeset, CommitId, Condition, Database, Disk as _, Error, Expect, FaultDisk, Ident, InProcess,
-    Kind, Objects as _, RefName,
+    Access, BlobId, Changeset, CommitId, Condition, Database, Disk as _, Edit, Edits, Error, Expect, FaultDisk, Ident,
+    InProcess, Kind, Objects as _, RefEdit, RefMove, RefName, RefValue, Tree,
 };
 
 use super::examine::{info, open, put};
@@ -38,6 +38,8 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario { name: "rm", prepare: some, run: rm },
     Scenario { name: "restore", prepare: some, run: restore },
     Scenario { name: "commit_on", prepare: some, run: commit_on },
+    Scenario { name: "a fetch", prepare: some, run: let_in },
+    Scenario { name: "a fetch into a pack", prepare: packing, run: let_in },
     Scenario { name: "ref set, new", prepare: some, run: |disk| set(disk, "refs/heads/team/x", Expect::Absent) },
     Scenario { name: "ref set, moved", prepare: named, run: |disk| set(disk, "refs/heads/team/x", Expect::Any) },
     Scenario { name: "ref set, packed", prepare: packed, run: |disk| set(disk, "refs/heads/team/x", Expect::Any) },
@@ -229,6 +231,30 @@ fn commit_on(disk: &FaultDisk) -> Result<Option<CommitId>, Error> {
     changes.put("animals/emma".parse()?, BlobId(content));
     let parent = db.resolve_commit("HEAD~1")?;
     db.commit_on(&[parent], &changes, &info("beside"), &mut InProcess::new()?).map(|outcome| outcome.head)
+}
+
+/// Lets in a commit that somebody else made on top of ours, as a fetch does.
+fn let_in(disk: &FaultDisk) -> Result<Option<CommitId>, Error> {
+    let db = db(disk)?;
+    let quarantine = db.quarantine()?;
+    let store = quarantine.store();
+    let parent = db.resolve_commit("HEAD")?;
+    let mut edits = Edits::new();
+    for number in 0..4 {
+        let content = store.put(Kind::Blob, format!("{number}\n").as_bytes())?;
+        edits.push(&format!("fields/{number}").parse()?, Edit::Put(BlobId(content).into()));
+    }
+    let tree = Tree::new(store, store.commit(parent)?.tree).edit(&edits)?.id();
+    let by = "Bo <bo@barn> 1700000000 +0000";
+    let commit = format!("tree {tree}\nparent {parent}\nauthor {by}\ncommitter {by}\n\nfrom the barn\n");
+    let new = store.put(Kind::Commit, commit.as_bytes())?;
+    let name = name("refs/remotes/barn/main");
+    let refusals = quarantine.check(&[RefMove { name: name.clone(), old: None, new }], &mut InProcess::new()?)?;
+    assert!(refusals.is_empty(), "{refusals:?}");
+    let new = Some(RefValue::Id(new));
+    let edit = RefEdit { name, expect: Expect::Any, new, message: "fetch: new".into() };
+    let (_accepted, moved) = quarantine.accept_and_move(vec![edit], &who())?;
+    moved.map(|()| None)
 }
 
 fn set(disk: &FaultDisk, to: &str, expect: Expect) -> Result<Option<CommitId>, Error> {
