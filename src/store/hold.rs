@@ -30,7 +30,14 @@ pub(super) struct Hold {
     is_needed: bool,
     /// Whether `lock` is there, to be asked at every put.
     is_held: AtomicBool,
-    lock: Mutex<Option<Box<dyn Lock>>>,
+    share: Mutex<Share>,
+}
+
+#[derive(Debug, Default)]
+struct Share {
+    lock: Option<Box<dyn Lock>>,
+    /// How many rely on it beside who puts: a store may be used by several at once.
+    users: usize,
 }
 
 /// The right to remove objects. No writer is between its look at the store and the move of its ref.
@@ -43,8 +50,8 @@ pub(crate) struct Removal {
 impl Hold {
     /// The hold of a database whose files of its own are in `dir`.
     pub(super) fn new(disk: Arc<dyn Disk>, dir: &Path) -> Hold {
-        let (is_held, lock) = (AtomicBool::new(false), Mutex::new(None));
-        Hold { disk, dir: dir.to_owned(), is_needed: true, is_held, lock }
+        let (is_held, share) = (AtomicBool::new(false), Mutex::default());
+        Hold { disk, dir: dir.to_owned(), is_needed: true, is_held, share }
     }
 
     /// The hold of a directory that nobody else knows.
@@ -52,8 +59,8 @@ impl Hold {
         Hold { is_needed: false, ..Hold::new(disk, dir) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Box<dyn Lock>>> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    fn share(&self) -> MutexGuard<'_, Share> {
+        self.share.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the share, unless it is held.
@@ -61,8 +68,25 @@ impl Hold {
         if !self.is_needed || self.is_held.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut lock = self.lock();
-        if lock.is_none() {
+        self.take_share(&mut self.share())
+    }
+
+    /// Takes the share for one who will give it back by [`Hold::release_user`]: until then it stays, whoever releases it.
+    pub(super) fn take_user(&self) -> Result<()> {
+        let mut share = self.share();
+        self.take_share(&mut share)?;
+        share.users += 1;
+        Ok(())
+    }
+
+    /// One of those who took it by [`Hold::take_user`] needs it no more. It is not given back by that alone.
+    pub(super) fn release_user(&self) {
+        let mut share = self.share();
+        share.users = share.users.saturating_sub(1);
+    }
+
+    fn take_share(&self, share: &mut Share) -> Result<()> {
+        if self.is_needed && share.lock.is_none() {
             let (gate, path) = (self.dir.join("gate.lock"), self.dir.join("objects.lock"));
             let passing = match self.disk.lock_shared(&gate, PATIENCE) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -72,7 +96,7 @@ impl Hold {
                 locked => locked,
             }
             .map_err(io_error(&gate))?;
-            *lock = Some(self.disk.lock_shared(&path, PATIENCE).map_err(io_error(&path))?);
+            share.lock = Some(self.disk.lock_shared(&path, PATIENCE).map_err(io_error(&path))?);
             drop(passing);
             self.is_held.store(true, Ordering::Release);
         }
@@ -83,12 +107,14 @@ impl Hold {
         self.disk.create_dir_all(&self.dir).map(drop).map_err(io_error(&self.dir))
     }
 
-    /// Gives the share back.
+    /// Gives the share back, unless somebody relies on it.
     pub(super) fn release(&self) {
         if self.is_held.load(Ordering::Acquire) {
-            let mut lock = self.lock();
-            self.is_held.store(false, Ordering::Release);
-            *lock = None;
+            let mut share = self.share();
+            if share.users == 0 {
+                self.is_held.store(false, Ordering::Release);
+                share.lock = None;
+            }
         }
     }
 
@@ -147,6 +173,16 @@ mod tests {
             writer.join().unwrap().unwrap();
         });
         assert!(gc.removal(Duration::ZERO).unwrap().is_none(), "the writer has got in");
+        // Two use one store: what one gives back is the other's still.
+        a.take_user().unwrap();
+        a.take_user().unwrap();
+        a.release_user();
+        a.release();
+        assert!(gc.removal(Duration::ZERO).unwrap().is_none(), "the other one relies on it");
+        a.release_user();
+        a.release();
+        assert!(gc.removal(Duration::ZERO).unwrap().is_some(), "nobody does");
+        a.take().unwrap();
         drop(a);
         assert!(gc.removal(Duration::ZERO).unwrap().is_some(), "a hold ends with its store");
     }

@@ -358,6 +358,17 @@ impl Store {
         self.hold.take()
     }
 
+    /// As [`Store::hold`], until [`Store::let_go_of`] is called as often: for those who use a store at the same time.
+    pub(crate) fn hold_on(&self) -> Result<()> {
+        self.hold.take_user()
+    }
+
+    /// Ends what one [`Store::hold_on`] began.
+    pub(crate) fn let_go_of(&self) {
+        self.hold.release_user();
+        self.let_go();
+    }
+
     /// Ends [`Store::hold`], unless something is put and not flushed yet.
     pub fn let_go(&self) {
         if self.pending(|pending| pending.is_idle()) {

@@ -40,7 +40,7 @@ pub struct Accepted<'a> {
 
 impl Drop for Accepted<'_> {
     fn drop(&mut self) {
-        self.db.store.let_go();
+        self.db.store.let_go_of();
     }
 }
 
@@ -51,7 +51,7 @@ impl Database {
     /// When the disk fails.
     pub fn quarantine(&self) -> Result<Quarantine<'_>> {
         // What comes in may rest on anything that is stored, which must still be there when a ref has moved.
-        self.store.hold()?;
+        self.store.hold_on()?;
         let held = Accepted { db: self };
         let (incoming, store) = self.store.incoming()?;
         let temporary = self.root.join("isodb").join("tmp");
