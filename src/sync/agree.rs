@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::error::{Error, Result};
 use super::exchange::PushOptions;
 use super::here::{Here, Traffic};
+use super::intake::FETCH_FIRST;
 use super::meet::{FetchWish, Meeting, meet};
 use super::offer::{Offered, PushWish, offer};
 use super::remote::Remote;
@@ -123,6 +124,8 @@ pub fn agree(
             let said = branch.refused.take();
             match offered {
                 Offered::Same | Offered::Moved { .. } => branch.is_agreed = true,
+                // Somebody was quicker.
+                Offered::Refused(reason) if reason.ends_with(FETCH_FIRST) => {}
                 Offered::Refused(reason) => {
                     if said.as_ref() == Some(&reason) {
                         branch.refused = said;

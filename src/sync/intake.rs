@@ -12,6 +12,8 @@ use crate::script::Runner;
 
 /// What is written into the reflog.
 const MESSAGE: &str = "push";
+/// How a reason ends that is another one after another fetch.
+pub(super) const FETCH_FIRST: &str = "(fetch first)";
 
 /// One ref that somebody wants to move.
 #[derive(Clone, Debug)]
@@ -84,8 +86,8 @@ fn setting(db: &Database, name: &str) -> Result<Option<bool>> {
 
 fn moved(found: Option<Id>) -> String {
     match found {
-        Some(id) => format!("it has moved to {id} (fetch first)"),
-        None => "it does not exist any more (fetch first)".to_owned(),
+        Some(id) => format!("it has moved to {id} {FETCH_FIRST}"),
+        None => format!("it does not exist any more {FETCH_FIRST}"),
     }
 }
 
