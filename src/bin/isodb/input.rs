@@ -1,11 +1,12 @@
 //! What commands read: a file or stdin as one content, or records on stdin.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, StdinLock};
+use std::io::{self, IsTerminal, Read, StdinLock};
 use std::path::Path;
 
 use anyhow::Result;
 use isodb::{Database, Id, Kind, MAX_DOCUMENT, ObjectError, STREAM_FROM};
+use memchr::memchr;
 
 use crate::context::Context;
 use crate::error::Failure;
@@ -77,29 +78,85 @@ pub(crate) fn unreadable(name: &str, error: io::Error) -> Failure {
 
 /// Records on stdin, each ended by newline or NUL.
 pub(crate) struct Records {
-    source: BufReader<StdinLock<'static>>,
+    source: StdinLock<'static>,
     end: u8,
-    record: Vec<u8>,
+    /// What was read; from `at` on it was not given yet.
+    bytes: Vec<u8>,
+    at: usize,
+    has_ended: bool,
 }
+
+/// So much is read at once.
+const PIECE: usize = 1 << 16;
 
 impl Records {
     pub(crate) fn new(null: bool) -> Records {
-        let source = BufReader::with_capacity(1 << 16, io::stdin().lock());
-        Records { source, end: if null { b'\0' } else { b'\n' }, record: Vec::new() }
+        let end = if null { b'\0' } else { b'\n' };
+        Records { source: io::stdin().lock(), end, bytes: Vec::new(), at: 0, has_ended: false }
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>> {
-        self.record.clear();
-        let read = self.source.read_until(self.end, &mut self.record).map_err(|error| unreadable("stdin", error))?;
-        if self.record.last() == Some(&self.end) {
-            self.record.pop();
-        }
-        Ok((read > 0).then_some(&self.record))
+        let mut looked = 0;
+        let len = loop {
+            let rest = &self.bytes[self.at..];
+            if let Some(more) = memchr(self.end, &rest[looked..]) {
+                break looked + more;
+            }
+            looked = rest.len();
+            if self.has_ended {
+                break looked;
+            }
+            self.read().map_err(|error| unreadable("stdin", error))?;
+        };
+        let start = self.at;
+        self.at = (start + len + 1).min(self.bytes.len());
+        Ok((self.at > start).then(|| &self.bytes[start..start + len]))
     }
 
     /// Whether the next record has not been written yet, as far as is known: a program that asks for one at a time
     /// waits for its answer first.
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.source.buffer().contains(&self.end)
+    pub(crate) fn is_waiting(&mut self) -> bool {
+        loop {
+            if self.has_ended || memchr(self.end, &self.bytes[self.at..]).is_some() {
+                return false;
+            }
+            // An error comes again when the record is asked for.
+            if !is_ready() || self.read().is_err() {
+                return true;
+            }
+        }
     }
+
+    /// Reads what there is, and waits where there is nothing.
+    fn read(&mut self) -> io::Result<()> {
+        self.bytes.drain(..self.at);
+        self.at = 0;
+        let held = self.bytes.len();
+        self.bytes.resize(held + PIECE, 0);
+        let read = loop {
+            match self.source.read(&mut self.bytes[held..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.bytes.truncate(held + *read.as_ref().unwrap_or(&0));
+        self.has_ended = read? == 0;
+        Ok(())
+    }
+}
+
+/// Whether a read of stdin would answer at once, be it that there is no more.
+#[cfg(unix)]
+fn is_ready() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = io::stdin();
+    let mut asked = [PollFd::new(&stdin, PollFlags::IN)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut asked, Some(&at_once)).is_ok() && !asked[0].revents().is_empty()
+}
+
+/// Elsewhere it is not known.
+#[cfg(not(unix))]
+fn is_ready() -> bool {
+    false
 }

@@ -84,6 +84,24 @@ fn by_batch() {
 }
 
 #[test]
+fn a_batch_of_many() {
+    let sandbox = Sandbox::with_database();
+    for (key, text) in [("k/7", "seven"), ("k/19999", "late")] {
+        sandbox.isodb_with_input(["put", key], text).ok();
+    }
+    let (seven, late) = (id(&sandbox, "k/7"), id(&sandbox, "k/19999"));
+    // More than is read at once, and more than is looked up at once; some keys lie across the end of what was read.
+    let input: String = (0..20_000).map(|n| format!("k/{n}\n")).collect();
+    let answer = |n| match n {
+        7 => format!("{seven} 5 k/7\nseven\n"),
+        19_999 => format!("{late} 4 k/19999\nlate\n"),
+        _ => format!("missing k/{n}\n"),
+    };
+    let expected: String = (0..20_000).map(answer).collect();
+    assert!(sandbox.isodb_with_input(["get", "--batch"], input).ok().text() == expected);
+}
+
+#[test]
 fn by_batch_with_nul() {
     let sandbox = filled();
     let odd = id(&sandbox, "odd\nkey");

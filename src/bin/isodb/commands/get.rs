@@ -1,6 +1,7 @@
 //! `isodb get`: read documents.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
@@ -59,7 +60,14 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let tree = db.tree(super::tree_at(&db, args.at.as_deref())?);
     let mut out = Output::records(context, args.list);
     let warnings = Warnings::default();
-    let form = Form { db: &db, style: out.style(), json: args.list.json, strict: args.strict, warnings };
+    let form = Form {
+        db: &db,
+        style: out.style(),
+        json: args.list.json,
+        strict: args.strict,
+        warnings,
+        room: Room::default(),
+    };
     if args.batch {
         batch(&form, &tree, &mut out, args.list)?;
         out.finish()?;
@@ -145,16 +153,20 @@ impl Warnings {
     }
 }
 
-/// So many keys are looked up at once, if they are there already.
-const AT_ONCE: usize = 2048;
+/// So many keys are looked up at once, if they are there already: sorted, neighbours share the trees that lead to them.
+const AT_ONCE: usize = 1 << 14;
+/// So many bytes of documents are read ahead of their turn at most. Where that is not enough for all of a round, fewer keys
+/// are looked up at once from then on, all of which fit.
+const AHEAD: u64 = 32 << 20;
+const FEWER: usize = (AHEAD / READ_AHEAD) as usize;
 
 fn batch(form: &Form<'_>, tree: &Tree<'_, Store>, out: &mut Output, list: ListArgs) -> Result<()> {
     let mut records = Records::new(list.null);
-    let mut has_more = true;
+    let (mut has_more, mut at_once) = (true, AT_ONCE);
     while has_more {
         let mut questions = Vec::new();
         let mut failed = Ok(());
-        while questions.len() < AT_ONCE && (questions.is_empty() || !records.is_waiting()) {
+        while questions.len() < at_once && (questions.is_empty() || !records.is_waiting()) {
             match records.next()?.map(|record| question(record, list)) {
                 Some(Ok(question)) => questions.push(question),
                 Some(Err(error)) => failed = Err(error),
@@ -164,6 +176,7 @@ fn batch(form: &Form<'_>, tree: &Tree<'_, Store>, out: &mut Output, list: ListAr
                 break;
             }
         }
+        form.room.empty();
         // What is no key names no document.
         let keys: Vec<Key> = questions.iter().filter_map(|text| Key::from_bytes(text).ok()).collect();
         let mut keyed = keys.iter().zip(tree.get_many(&keys, 0, |_, key, found| form.answer(key, found?))).peekable();
@@ -180,6 +193,9 @@ fn batch(form: &Form<'_>, tree: &Tree<'_, Store>, out: &mut Output, list: ListAr
             }
         }
         failed?;
+        if form.room.was_short() {
+            at_once = FEWER;
+        }
         if records.is_waiting() {
             out.flush()?;
         }
@@ -213,6 +229,31 @@ struct Form<'a> {
     /// No version of a document in conflict is printed.
     strict: bool,
     warnings: Warnings,
+    room: Room,
+}
+
+/// Room for the documents of a round that are read ahead of their turn.
+#[derive(Default)]
+struct Room {
+    /// How many bytes of it are taken, or were wanted.
+    wanted: AtomicU64,
+}
+
+impl Room {
+    /// Begins a round.
+    fn empty(&self) {
+        self.wanted.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes room for so many bytes; false where there is too little.
+    fn take(&self, bytes: u64) -> bool {
+        self.wanted.fetch_add(bytes, Ordering::Relaxed) + bytes <= AHEAD
+    }
+
+    /// Whether there was too little in this round.
+    fn was_short(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) > AHEAD
+    }
 }
 
 impl Form<'_> {
@@ -233,10 +274,10 @@ impl Form<'_> {
         }
         self.warnings.note(key, document);
         let reader = document::open(self.db, document.blob)?;
-        if reader.size() > READ_AHEAD {
+        if reader.size() > READ_AHEAD || !self.room.take(reader.size()) {
             return Ok(Answer::Later(document));
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(reader.size() as usize + 256);
         self.write(&mut bytes, key, document, Content::of(reader)?)?;
         Ok(Answer::Ready(bytes))
     }
@@ -267,5 +308,22 @@ impl Form<'_> {
         out.write_all(&end).map_err(OutputError)?;
         content.copy_to(out)?;
         Ok(out.write_all(&end).map_err(OutputError)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_takes_as_much_as_there_is_room_for() {
+        let room = Room::default();
+        for _ in 0..2 {
+            assert!((0..FEWER).all(|_| room.take(READ_AHEAD)));
+            assert!(!room.was_short());
+            assert!(!room.take(1));
+            assert!(room.was_short());
+            room.empty();
+        }
     }
 }
