@@ -15,7 +15,29 @@ const LONGEST: usize = 32;
 
 /// The header of an object whose body has `size` bytes: `blob 12\0`.
 pub fn encode_header(kind: Kind, size: u64) -> Vec<u8> {
-    format!("{kind} {size}\0").into_bytes()
+    let mut bytes = [0; LONGEST];
+    let start = write_header(kind, size, &mut bytes);
+    bytes[start..].to_vec()
+}
+
+/// Writes the header to the end of `bytes`, and answers where it starts: each object that is read is hashed, header and
+/// all, so this is to take no memory.
+fn write_header(kind: Kind, mut size: u64, bytes: &mut [u8; LONGEST]) -> usize {
+    // The last byte stays the NUL.
+    let mut at = LONGEST - 1;
+    loop {
+        at -= 1;
+        bytes[at] = b'0' + (size % 10) as u8;
+        size /= 10;
+        if size == 0 {
+            break;
+        }
+    }
+    let name = kind.name().as_bytes();
+    bytes[at - 1] = b' ';
+    at -= 1 + name.len();
+    bytes[at..at + name.len()].copy_from_slice(name);
+    at
 }
 
 /// Reads the header at the start of `bytes`: the kind, the body's size in bytes, and the header's own length with its
@@ -58,7 +80,9 @@ impl Hasher {
     /// Starts an object whose body will have `size` bytes. Only the caller can see that as many come: where they do
     /// not, the id is that of no object.
     pub fn new(kind: Kind, size: u64) -> Hasher {
-        Hasher(Sha256::new_with_prefix(encode_header(kind, size)))
+        let mut bytes = [0; LONGEST];
+        let start = write_header(kind, size, &mut bytes);
+        Hasher(Sha256::new_with_prefix(&bytes[start..]))
     }
 
     /// Adds the next piece of the body.

@@ -149,6 +149,12 @@ pub trait Objects {
         Tree::parse(self.require(id.0, Kind::Tree)?).map(Arc::new).map_err(|error| error.of_object(id.0))
     }
 
+    /// Tells that these objects, all of this kind, are about to be asked for. Nothing need come of it; a set may look for
+    /// all of them at once, where that takes less time than one after the other.
+    fn soon(&self, kind: Kind, ids: &[Id]) {
+        let _ = (kind, ids);
+    }
+
     /// A commit, parsed; errors as [`Objects::require`], and [`Error::Damaged`] where its bytes are no commit.
     fn commit(&self, id: CommitId) -> Result<Commit, Error> {
         Commit::parse(&self.require(id.0, Kind::Commit)?).map_err(|error| error.of_object(id.0))
@@ -180,6 +186,10 @@ impl<T: Objects + ?Sized> Objects for &T {
     fn tree(&self, id: TreeId) -> Result<Arc<Tree>, Error> {
         (**self).tree(id)
     }
+
+    fn soon(&self, kind: Kind, ids: &[Id]) {
+        (**self).soon(kind, ids);
+    }
 }
 
 impl<T: Objects + ?Sized> Objects for Arc<T> {
@@ -201,6 +211,10 @@ impl<T: Objects + ?Sized> Objects for Arc<T> {
 
     fn tree(&self, id: TreeId) -> Result<Arc<Tree>, Error> {
         (**self).tree(id)
+    }
+
+    fn soon(&self, kind: Kind, ids: &[Id]) {
+        (**self).soon(kind, ids);
     }
 }
 

@@ -122,9 +122,12 @@ fn scan(body: &[u8]) -> Result<Vec<Span>, Error> {
                 Ordering::Greater => return Err(wrong("entries are out of order")),
             }
         }
-        files.see(body, span)?;
-        spans.push(span);
         at = span.end as usize + 1 + 32;
+        // Nothing follows the last entry: a document's tree, the most frequent of all, needs no list of files.
+        if at < body.len() || span.mode == Mode::Tree {
+            files.see(body, span)?;
+        }
+        spans.push(span);
     }
     Ok(spans)
 }

@@ -18,6 +18,7 @@ mod loose;
 pub(crate) mod pack;
 mod pending;
 mod repair;
+mod seats;
 mod source;
 mod stream;
 mod temporary;
@@ -464,6 +465,10 @@ impl Objects for Store {
             self.trees.insert(id.0, tree.clone(), size + size / 4 + 128);
         }
         Ok(tree)
+    }
+
+    fn soon(&self, kind: Kind, ids: &[Id]) {
+        self.own.packs().touch(kind, ids);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::folder::{Folder, part_for};
 use super::scan::{join, threads_for};
 use super::{Document, Key, Result, Tree};
-use crate::object::{self, Objects, TreeId};
+use crate::object::{self, Id, Kind, Objects, TreeId};
 
 /// A thread takes so many keys at a time; fewer than two such chunks are looked up by one.
 const CHUNK: usize = 64;
@@ -29,8 +29,7 @@ impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
         let run = || {
             let mut way = Way { objects: self.objects, trees: Vec::new() };
             while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let answer = |&at: &usize| (at, work(self.objects, &keys[at], way.get(self.root, &keys[at])));
-                let answers: Vec<(usize, T)> = chunk.iter().map(answer).collect();
+                let answers = answers(&mut way, self.root, keys, chunk, &work);
                 done.lock().unwrap_or_else(PoisonError::into_inner).extend(answers);
             }
         };
@@ -46,6 +45,27 @@ impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
     }
 }
 
+/// What `work` answers for these of the keys, with their places: first all folders are found, then all documents, and then
+/// these are read, for the store is told of many at once.
+fn answers<'a, O: Objects + ?Sized, T>(
+    way: &mut Way<'a, O>,
+    root: TreeId,
+    keys: &[Key],
+    chunk: &[usize],
+    work: impl Fn(&'a O, &Key, Result<Option<Document>>) -> T,
+) -> Vec<(usize, T)> {
+    let objects = way.objects;
+    let folders: Vec<Result<Option<TreeId>>> = chunk.iter().map(|&at| way.folder(root, &keys[at])).collect();
+    let ids: Vec<Id> = folders.iter().flatten().flatten().map(|id| id.0).collect();
+    objects.soon(Kind::Tree, &ids);
+    let document = |id: TreeId| Ok(Folder::load(objects, id)?.document);
+    let documents: Vec<Result<Option<Document>>> =
+        folders.into_iter().map(|id| id?.map_or(Ok(None), document)).collect();
+    let ids: Vec<Id> = documents.iter().flatten().flatten().map(|document| document.blob.0).collect();
+    objects.soon(Kind::Blob, &ids);
+    chunk.iter().zip(documents).map(|(&at, found)| (at, work(objects, &keys[at], found))).collect()
+}
+
 /// The way to the last key that was looked up.
 struct Way<'a, O: ?Sized> {
     objects: &'a O,
@@ -54,8 +74,8 @@ struct Way<'a, O: ?Sized> {
 }
 
 impl<O: Objects + ?Sized> Way<'_, O> {
-    /// The document at a key, as [`Tree::get`] finds it.
-    fn get(&mut self, root: TreeId, key: &Key) -> Result<Option<Document>> {
+    /// The folder at a key.
+    fn folder(&mut self, root: TreeId, key: &Key) -> Result<Option<TreeId>> {
         let (mut at, mut depth) = (root, 0);
         for name in key.names() {
             let found = loop {
@@ -71,7 +91,7 @@ impl<O: Objects + ?Sized> Way<'_, O> {
                 None => return Ok(None),
             }
         }
-        Ok(Folder::load(self.objects, at)?.document)
+        Ok(Some(at))
     }
 
     /// The tree that comes after so many others.

@@ -12,12 +12,18 @@ use std::thread::ScopedJoinHandle;
 
 use super::walk::{Documents, Piece, Range};
 use super::{Document, Error, Key, Result, Tree};
-use crate::object::Objects;
+use crate::object::{Id, Kind, Objects};
 
 /// So many documents are walked before other threads are started.
-const ALONE: usize = 200;
+const ALONE: usize = 64;
 /// A stretch has about so many documents, unless they hold more bytes than this.
 const STRETCH: usize = 256;
+/// So many stretches are short at first, each of so many documents, for all cores to have something to do in a scan of a
+/// few hundred.
+const SHORT: u64 = 16;
+const SHORT_STRETCH: usize = 64;
+/// So many contents are announced to the store at once.
+const GROUP: usize = 32;
 const STRETCH_BYTES: usize = 256 << 10;
 /// No thread goes further ahead than so many documents, or bytes of them.
 const AHEAD: usize = 1 << 14;
@@ -57,7 +63,7 @@ impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
             return Ok(());
         }
         let queue = Queue::new(nodes);
-        let walk = |piece| stretch(Documents::of_piece(objects, Arc::clone(&range), piece), objects, &work);
+        let walk = |piece, len| stretch(Documents::of_piece(objects, Arc::clone(&range), piece), len, objects, &work);
         std::thread::scope(|scope| {
             let others: Vec<_> = (1..threads_for(threads)).map(|_| scope.spawn(|| queue.work(&walk))).collect();
             let given = {
@@ -96,23 +102,34 @@ struct Stretch<T, E> {
     left: Result<Vec<Piece>, E>,
 }
 
-/// Walks about so much as one stretch is to have.
+/// Walks about so many documents as this stretch is to have.
 fn stretch<'a, O: Objects + ?Sized, T, E: From<Error>>(
     mut documents: Documents<'a, O>,
+    len: usize,
     objects: &'a O,
     work: impl Fn(&'a O, Key, Document) -> Result<(T, usize), E>,
 ) -> Stretch<T, E> {
-    let (mut found, mut bytes) = (Vec::new(), 0);
-    while let Some(item) = documents.next() {
-        match item.map_err(E::from).and_then(|(key, document)| work(objects, key, document)) {
-            Ok((item, held)) => {
-                found.push(item);
-                bytes += held;
+    let (mut found, mut bytes) = (Vec::new(), 0usize);
+    loop {
+        // Where documents are large, no more are taken than the stretch may hold.
+        let mean = bytes.checked_div(found.len()).map_or(STRETCH_BYTES, |mean| mean.max(1));
+        let group: Vec<_> = documents.by_ref().take((STRETCH_BYTES / 8 / mean).clamp(1, GROUP)).collect();
+        if group.is_empty() {
+            break;
+        }
+        let contents: Vec<Id> = group.iter().flatten().map(|(_, document)| document.blob.0).collect();
+        objects.soon(Kind::Blob, &contents);
+        for item in group {
+            match item.map_err(E::from).and_then(|(key, document)| work(objects, key, document)) {
+                Ok((item, held)) => {
+                    found.push(item);
+                    bytes += held;
+                }
+                Err(error) => return Stretch { found, bytes, left: Err(error) },
             }
-            Err(error) => return Stretch { found, bytes, left: Err(error) },
         }
         // The last few edges of a tree are no piece worth its while.
-        let is_long = |times| found.len() >= times * STRETCH || bytes >= times * STRETCH_BYTES;
+        let is_long = |times| found.len() >= times * len || bytes >= times * STRETCH_BYTES;
         if is_long(2) || is_long(1) && documents.is_between_trees() {
             break;
         }
@@ -172,7 +189,7 @@ impl<T, E> Queue<T, E> {
     }
 
     /// Walks pieces until all work ends.
-    fn work(&self, walk: &impl Fn(Piece) -> Stretch<T, E>) {
+    fn work(&self, walk: &impl Fn(Piece, usize) -> Stretch<T, E>) {
         let end = End(self);
         let mut state = self.lock();
         while !state.ended {
@@ -191,10 +208,10 @@ impl<T, E> Queue<T, E> {
         state: MutexGuard<'q, State<T, E>>,
         ticket: u64,
         piece: Piece,
-        walk: &impl Fn(Piece) -> Stretch<T, E>,
+        walk: &impl Fn(Piece, usize) -> Stretch<T, E>,
     ) -> MutexGuard<'q, State<T, E>> {
         drop(state);
-        let stretch = walk(piece);
+        let stretch = walk(piece, if ticket <= SHORT { SHORT_STRETCH } else { STRETCH });
         let mut state = self.lock();
         state.put(ticket, stretch);
         self.to_take.notify_all();
@@ -205,7 +222,7 @@ impl<T, E> Queue<T, E> {
     /// Gives what has been found, and walks pieces as long as there is nothing to give.
     fn give(
         &self,
-        walk: &impl Fn(Piece) -> Stretch<T, E>,
+        walk: &impl Fn(Piece, usize) -> Stretch<T, E>,
         give: &mut impl FnMut(T) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
         let mut state = self.lock();

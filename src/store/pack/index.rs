@@ -144,6 +144,12 @@ impl Index {
         Err(gap.low)
     }
 
+    /// Looks at where an id is likely to be, and answers some of what stands there. The looks for several ids depend on
+    /// nothing, so the processor waits for memory once for all of them.
+    pub(crate) fn touch(&self, id: Id) -> u8 {
+        Gap::of(self, id).guess().map_or(0, |place| self.id_bytes(place)[0])
+    }
+
     /// Copies the ids around a place, without what lies outside the gap, and answers the place of the first too. `None`
     /// where the file cannot be read: the map will tell.
     fn piece<'p>(&self, room: &'p mut [[u8; 32]; PIECE], middle: u32, gap: &Gap) -> Option<(u32, &'p [[u8; 32]])> {

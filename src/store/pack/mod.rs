@@ -19,8 +19,9 @@ mod trail;
 pub(crate) mod write;
 
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
@@ -71,8 +72,12 @@ impl Failure {
     }
 }
 
-/// So many bytes of a pack are mapped before their pages are given back: they count as this process's memory.
+/// So many bytes of a pack are mapped before their pages are given back: they count as this process's memory. Of large
+/// packs that are no longer than this together the maps are looked at; from others, entries are copied.
 const MAPPED: usize = 64 << 20;
+/// So many times something is copied out of a large pack in any case: for an entry here and there it is cheaper than a look
+/// at the map, which takes in all the pages around it.
+const COPIED: u32 = 1024;
 /// The system maps about so many bytes around each that is looked at.
 const STRETCH: usize = 64 << 10;
 const HEADER: usize = 12;
@@ -85,7 +90,7 @@ pub(crate) struct Pack {
     /// The path of both files without their endings.
     stem: PathBuf,
     index: Index,
-    data: OnceLock<Bytes>,
+    data: OnceLock<Data>,
     /// The stretches of the data that were looked at since its pages were last given back, a bit each, and how many.
     touched: OnceLock<Vec<AtomicU64>>,
     mapped: AtomicU64,
@@ -93,6 +98,53 @@ pub(crate) struct Pack {
     bases: Arc<Bases>,
     /// What stands for this pack among the bases.
     number: u32,
+}
+
+/// The bytes of a pack.
+#[derive(Debug)]
+struct Data {
+    bytes: Bytes,
+    /// How much of the room for maps is taken; nothing where there was not enough for a large file.
+    taken: usize,
+    /// How many times something is still copied before the map is looked at.
+    to_copy: AtomicU32,
+}
+
+impl Data {
+    fn new(bytes: Bytes, bases: &Bases) -> Data {
+        let has_room = bytes.is_large() && bases.take_room(bytes.len());
+        Data { taken: if has_room { bytes.len() } else { 0 }, to_copy: AtomicU32::new(COPIED), bytes }
+    }
+
+    /// Whether entries are copied out of the file.
+    fn is_copied(&self) -> bool {
+        self.bytes.is_large() && (self.taken == 0 || self.to_copy.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Notes that something was copied so many times.
+    fn note_copies(&self, copies: u32) {
+        // Two threads at once may count for one: it is no exact number.
+        let left = self.to_copy.load(Ordering::Relaxed);
+        if left > 0 && copies > 0 {
+            self.to_copy.store(left.saturating_sub(copies), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Deref for Data {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Pack {
+    fn drop(&mut self) {
+        if let Some(data) = self.data.get() {
+            self.bases.give_room(data.taken);
+        }
+    }
 }
 
 fn with_ending(stem: &Path, ending: &str) -> PathBuf {
@@ -141,7 +193,7 @@ impl Pack {
     }
 
     /// The whole file, its head and its end compared with the index.
-    fn data(&self) -> Result<&Bytes, Failure> {
+    fn data(&self) -> Result<&Data, Failure> {
         if let Some(data) = self.data.get() {
             return Ok(data);
         }
@@ -159,7 +211,7 @@ impl Pack {
         if data[data.len() - CHECKSUM..] != self.index.pack_checksum() {
             return Err(Flaw("its index is that of another pack").into());
         }
-        Ok(self.data.get_or_init(|| data))
+        Ok(self.data.get_or_init(|| Data::new(data, &self.bases)))
     }
 
     /// Where the `n`th object of the index starts.
@@ -232,7 +284,7 @@ impl Pack {
     /// has all of them soon.
     pub(crate) fn release(&self) {
         if let Some(data) = self.data.get() {
-            data.release();
+            data.bytes.release();
         }
     }
 

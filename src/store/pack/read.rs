@@ -3,27 +3,40 @@
 use std::collections::HashSet;
 use std::hash::RandomState;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::entry::{self, EntryHeader, EntryKind};
 use super::trail::{Trails, Window, longest_stream};
-use super::{Failure, Flaw, Pack, Stream, delta, inflate};
+use super::{Failure, Flaw, MAPPED, Pack, Stream, delta, inflate};
 use crate::object::{Id, Kind, Object};
 use crate::store::cache::Cache;
 use crate::store::{IN_MEMORY_LIMIT, STREAM_PACKED_FROM};
 
-/// The bodies that deltas were made into objects from lately, by pack and offset. Shared by all packs of a store.
+/// What all packs of a store share: the bodies that deltas were made into objects from lately, by pack and offset, and
+/// the room for maps of large packs.
 #[derive(Debug)]
 pub(crate) struct Bases {
     cache: Cache<(u32, u64), Arc<Object>, RandomState>,
     /// How many packs share it.
     pub(super) packs: AtomicU32,
+    /// So many bytes of large packs may still be mapped for good.
+    room: AtomicUsize,
 }
 
 impl Bases {
-    /// A cache of at most `budget` bytes.
+    /// At most `budget` bytes of bodies.
     pub(crate) fn new(budget: usize) -> Bases {
-        Bases { cache: Cache::new(budget), packs: AtomicU32::new(0) }
+        Bases { cache: Cache::new(budget), packs: AtomicU32::new(0), room: AtomicUsize::new(MAPPED) }
+    }
+
+    /// Takes room for so many bytes; false where there is less.
+    pub(super) fn take_room(&self, bytes: usize) -> bool {
+        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(bytes)).is_ok()
+    }
+
+    /// Gives room back.
+    pub(super) fn give_room(&self, bytes: usize) {
+        self.room.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
@@ -56,11 +69,13 @@ impl Pack {
     /// The header of an entry.
     fn header(&self, window: &mut Window, offset: u64) -> Result<EntryHeader, Failure> {
         let data = self.data()?;
-        if !data.is_large() {
+        if !data.is_copied() {
             return Ok(self.entry(offset)?.0);
         }
         let (at, end) = self.within(offset)?;
-        Ok(entry::decode(window.look(data, at, entry::LONGEST, end).map_err(Failure::Io)?, offset)?)
+        let header = entry::decode(window.look(&data.bytes, at, entry::LONGEST, end).map_err(Failure::Io)?, offset)?;
+        data.note_copies(window.copies());
+        Ok(header)
     }
 
     /// What the entry inflates to, and where it ends. More than `limit` bytes are refused.
@@ -71,9 +86,9 @@ impl Pack {
         }
         let start = offset + header.len as u64;
         let data = self.data()?;
-        if data.is_large() && header.size <= STREAM_PACKED_FROM {
+        if data.is_copied() && header.size <= STREAM_PACKED_FROM {
             let (at, end) = self.within(start)?;
-            let stream = window.look(data, at, longest_stream(header.size), end).map_err(Failure::Io)?;
+            let stream = window.look(&data.bytes, at, longest_stream(header.size), end).map_err(Failure::Io)?;
             // What is not within so many bytes is found, or told to be wrong, by all that there are.
             if let Ok((body, len)) = inflate::exact(stream, header.size) {
                 return Ok((body, start + len as u64));
@@ -235,6 +250,28 @@ impl Pack {
                 None
             }
         }
+    }
+
+    /// Looks once at all that leads to these objects, as far as they are here, in the index and in the data. To read
+    /// objects here and there is mostly to wait for memory, and to look at many places takes little longer than at one.
+    /// Nothing is done where what comes next is found without the index, or is copied.
+    pub(crate) fn touch(&self, kind: Kind, ids: &[Id]) {
+        let Some(data) = self.data.get().filter(|data| !data.is_copied() && !self.index.is_large()) else { return };
+        if self.trails.mine().of(Some(kind)).0.guess().is_some() {
+            return;
+        }
+        let mut seen = 0;
+        for id in ids {
+            seen ^= self.index.touch(*id);
+        }
+        let places: Vec<u32> = ids.iter().filter_map(|id| self.index.find(*id)).collect();
+        let offsets: Vec<usize> =
+            places.iter().filter_map(|place| self.index.offset(*place).ok()?.try_into().ok()).collect();
+        for offset in offsets {
+            seen ^= data.get(offset).copied().unwrap_or(0);
+        }
+        // What was seen is of no use: it must only look as if it were.
+        std::hint::black_box(seen);
     }
 
     /// The object at an offset, asked for as one of this kind, to be read piece by piece if it is large and stored whole.

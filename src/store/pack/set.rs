@@ -1,6 +1,7 @@
 //! The packs of one objects directory, as they are now: other processes add some and take others away at any time.
 
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use super::{Bases, Failure, Flaw, Pack};
 use crate::disk::Disk;
 use crate::object::{Error, Id, Kind, Object};
+use crate::store::seats::Seats;
 use crate::store::{Result, io_error};
 
 /// How often the packs are listed anew for one object while they are being replaced.
@@ -26,7 +28,8 @@ pub(crate) struct Packs {
     /// `objects/pack`.
     dir: PathBuf,
     bases: Arc<Bases>,
-    listed: RwLock<Option<Arc<Listed>>>,
+    /// What was found last: each thread asks for it again and again.
+    listed: Seats<RwLock<Option<Arc<Held>>>>,
     listing: Mutex<()>,
     /// The pack of the last object that was found: the next is likely to be there as well.
     recent: AtomicUsize,
@@ -43,16 +46,29 @@ pub(crate) struct Listed {
     pub(crate) broken: Vec<(PathBuf, Flaw)>,
 }
 
+/// A reference to what was found. To take one more is to count it, and a count that all threads write makes each wait for
+/// the others: so those of a thread are counted apart.
+#[derive(Debug)]
+pub(crate) struct Held(Arc<Listed>);
+
+impl Deref for Held {
+    type Target = Listed;
+
+    fn deref(&self) -> &Listed {
+        &self.0
+    }
+}
+
 impl Packs {
     /// The packs below the directory `objects`; what is kept of their bodies goes to `bases`.
     pub(crate) fn new(disk: Arc<dyn Disk>, objects: &Path, bases: Arc<Bases>) -> Packs {
         let dir = objects.join("pack");
-        Packs { disk, dir, bases, listed: RwLock::default(), listing: Mutex::default(), recent: AtomicUsize::new(0) }
+        Packs { disk, dir, bases, listed: Seats::default(), listing: Mutex::default(), recent: AtomicUsize::new(0) }
     }
 
     /// The packs as they were found last.
-    pub(crate) fn listed(&self) -> Result<Arc<Listed>> {
-        let known = self.listed.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+    pub(crate) fn listed(&self) -> Result<Arc<Held>> {
+        let known = self.listed.mine().read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
         match known {
             Some(listed) => Ok(listed),
             None => self.list(None),
@@ -82,7 +98,7 @@ impl Packs {
     }
 
     /// Lists the packs; those that were there `before` stay open.
-    fn list(&self, before: Option<&Listed>) -> Result<Arc<Listed>> {
+    fn list(&self, before: Option<&Listed>) -> Result<Arc<Held>> {
         // One thread at a time, so that an older list never takes the place of a newer one.
         let _alone = self.listing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut listed = Listed { names: self.names()?, ..Listed::default() };
@@ -108,8 +124,10 @@ impl Packs {
             }
         }
         let listed = Arc::new(listed);
-        *self.listed.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(listed.clone());
-        Ok(listed)
+        for seat in self.listed.all() {
+            *seat.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Arc::new(Held(listed.clone())));
+        }
+        Ok(Arc::new(Held(listed)))
     }
 
     /// The pack that holds an object, and its place in the index, among the packs that were found last.
@@ -129,7 +147,10 @@ impl Packs {
         order.filter_map(move |at| {
             let pack = &listed.packs[at];
             let place = pack.index().find(id)?;
-            self.recent.store(at, Ordering::Relaxed);
+            // What all threads read is written only where it changes.
+            if at != recent {
+                self.recent.store(at, Ordering::Relaxed);
+            }
             Some((pack, place))
         })
     }
@@ -139,6 +160,14 @@ impl Packs {
         let listed = self.listed()?;
         let pack = listed.packs.get(self.recent.load(Ordering::Relaxed));
         Ok(pack.and_then(|pack| pack.read_next(kind, id)))
+    }
+
+    /// Brings what leads to these objects closer, where it is in the pack of the last find: see [`Pack::touch`].
+    pub(crate) fn touch(&self, kind: Kind, ids: &[Id]) {
+        let Ok(listed) = self.listed() else { return };
+        if let Some(pack) = listed.packs.get(self.recent.load(Ordering::Relaxed)) {
+            pack.touch(kind, ids);
+        }
     }
 
     /// Reads an object from one of the packs that were found last. Where a pack is damaged another may have the object

@@ -1,14 +1,13 @@
 //! What a thread asks next of a pack mostly lies behind what it was given last, since packs are written in the order in
 //! which they are read. So a place is remembered for each thread and kind, and of a large file the bytes around it.
 
-use std::hash::{BuildHasher, BuildHasherDefault};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use super::entry;
 use crate::disk::Bytes;
-use crate::object::{IdHasher, Kind};
+use crate::object::Kind;
+use crate::store::seats::Seats;
 
 /// So many bytes of a large file are copied for one entry here and there, and so many where entry after entry is read.
 const LEAST: usize = 3 << 10;
@@ -20,17 +19,21 @@ const SURE: u8 = 2;
 const SUREST: u8 = 8;
 const WRONG: u8 = 4;
 
-/// So many threads have trails of their own.
-const THREADS: usize = 8;
-
 /// Bytes that were copied out of a large file.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     start: usize,
     bytes: Vec<u8>,
+    /// How often bytes were copied.
+    copies: u32,
 }
 
 impl Window {
+    /// How often bytes were copied since this was asked last.
+    pub(super) fn copies(&mut self) -> u32 {
+        std::mem::take(&mut self.copies)
+    }
+
     /// The bytes of a file from `at` on, at least `len` of them unless `end` comes before.
     pub(super) fn look(&mut self, file: &Bytes, at: usize, len: usize, end: usize) -> io::Result<&[u8]> {
         let room = end.saturating_sub(at);
@@ -41,6 +44,7 @@ impl Window {
             let mut bytes = std::mem::take(&mut self.bytes);
             bytes.resize(piece.max(len).min(room), 0);
             file.copy(at, &mut bytes)?;
+            self.copies += 1;
             (self.start, self.bytes) = (at, bytes);
         }
         Ok(&self.bytes[at - self.start..])
@@ -102,14 +106,12 @@ impl Trails {
 
 /// The trails of all threads that read a pack.
 #[derive(Debug, Default)]
-pub(super) struct AllTrails([Mutex<Trails>; THREADS]);
+pub(super) struct AllTrails(Seats<Mutex<Trails>>);
 
 impl AllTrails {
     /// Those of this thread. Another that has the same place spoils them, and nothing else.
     pub(super) fn mine(&self) -> MutexGuard<'_, Trails> {
-        // Threads are numbered as they start, so those that work together have places of their own.
-        let number = BuildHasherDefault::<IdHasher>::default().hash_one(thread::current().id());
-        self.0[number as usize % THREADS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.mine().lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,7 +8,9 @@ use super::*;
 use crate::disk::{Bytes, OsDisk};
 use crate::object::{Kind, Objects, hash};
 use crate::store::pack::delta::DeltaIndex;
+use crate::store::pack::index::Index;
 use crate::store::pack::trail::Window;
+use crate::store::pack::{Bases, COPIED, MAPPED, Pack};
 use crate::store::tests::noise;
 
 /// A pack and its index.
@@ -45,7 +47,13 @@ fn large_store(root: &std::path::Path, (pack, index): &Files) -> Store {
     std::fs::create_dir_all(&dir).unwrap();
     std::fs::write(dir.join("pack-0.pack"), pack).unwrap();
     std::fs::write(dir.join("pack-0.idx"), index).unwrap();
-    Store::new(Arc::new(OsDisk::without_sync().with_all_large()), root, &root.join("tmp"))
+    without_room(Store::new(Arc::new(OsDisk::without_sync().with_all_large()), root, &root.join("tmp")))
+}
+
+/// The store, where there is no room for maps of large packs.
+fn without_room(store: Store) -> Store {
+    assert!(store.bases.take_room(MAPPED));
+    store
 }
 
 /// The same index, with another offset for one object.
@@ -135,5 +143,58 @@ fn what_git_packs_is_read_in_pieces() {
     let Some(git) = repository(60) else { return };
     git.run(["repack", "-adfq", "--window=50", "--depth=50"]);
     let disk = Arc::new(OsDisk::without_sync().with_all_large());
-    assert_reads_all(&git, &Store::new(disk, &git.root(), &git.root().join("tmp")));
+    assert_reads_all(&git, &without_room(Store::new(disk, &git.root(), &git.root().join("tmp"))));
+}
+
+#[test]
+fn what_is_announced_is_read_as_ever() {
+    let (ids, (pack, index)) = &*MANY;
+    let dir = tempfile::tempdir().unwrap();
+    // One object is said to lie elsewhere, another beyond the end.
+    let mut index = misled(index, ids[5]);
+    let offsets = 8 + 256 * 4 + ids.len() * 36;
+    let place = Index::open(Bytes::Owned(index.clone())).unwrap().find(ids[6]).unwrap() as usize;
+    index[offsets + place * 4..][..4].copy_from_slice(&0x7fff_ffffu32.to_be_bytes());
+    let store = large_store(dir.path(), &(pack.clone(), index));
+    store.bases.give_room(MAPPED);
+    for round in 0..2 {
+        for n in (0..ids.len()).rev() {
+            store.soon(Kind::Blob, &[ids[n], ids[(n * 7) % ids.len()], hash(Kind::Blob, &n.to_le_bytes())]);
+            let read = read(&store, ids[n]);
+            let is_right = read.as_ref().is_ok_and(|read| *read == if n == 0 { noise(100_000) } else { body(n) });
+            assert_eq!(is_right, n != 5 && n != 6, "{round} {n} {read:?}");
+        }
+        store.soon(Kind::Tree, ids);
+    }
+    let listed = store.own.packs().listed().unwrap();
+    assert!(!listed.packs[0].data().unwrap().is_copied());
+}
+
+#[test]
+fn large_packs_are_mapped_while_there_is_room() {
+    let (ids, files) = &*MANY;
+    let dir = tempfile::tempdir().unwrap();
+    drop(large_store(dir.path(), files));
+    let disk = Arc::new(OsDisk::without_sync().with_all_large());
+    let bases = Arc::new(Bases::new(1000));
+    let open = || Pack::open(disk.clone(), dir.path().join("objects/pack/pack-0"), bases.clone()).unwrap();
+    let is_copied = |pack: &Pack| pack.data().unwrap().is_copied();
+    let len = files.0.len();
+    assert!(bases.take_room(MAPPED - len));
+    let (first, second) = (open(), open());
+    for pack in [&first, &second] {
+        // The first few are copied in any case.
+        assert!(is_copied(pack));
+        for _ in 0..=COPIED {
+            for n in [599, 7] {
+                let place = pack.index().find(ids[n]).unwrap();
+                assert_eq!(pack.read(pack.offset(place).unwrap()).unwrap().body, body(n));
+            }
+        }
+    }
+    assert_eq!([is_copied(&first), is_copied(&second)], [false, true]);
+    drop(second);
+    assert!(!bases.take_room(1));
+    drop(first);
+    assert!(bases.take_room(len));
 }
