@@ -48,7 +48,7 @@ fn say(data: &[u8]) -> Result<(), SyncError> {
             let service = if *which == b'u' { Service::UploadPack } else { Service::ReceivePack };
             let who = Ident::new("Ann", "ann@farm", 1).unwrap();
             let mut input = said;
-            let limits = ServeLimits { max_pack: MAX_PACK };
+            let limits = ServeLimits { max_pack: MAX_PACK, ..ServeLimits::default() };
             let answered = Server::new(&db, who, &mut NoScripts, limits).answer(service, &mut input, &mut io::sink());
             whole(&db);
             answered.map(drop)

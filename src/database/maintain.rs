@@ -23,6 +23,9 @@ const DONE: &str = "gc.done";
 /// Where the room `sync` keeps what came of streams that were cut: a directory each.
 pub(crate) const PARTIAL: &str = "isodb/partial";
 
+/// For so many days it is kept, unless gc.partialDays says otherwise.
+const PARTIAL_DAYS: u64 = 1;
+
 /// So many loose objects make upkeep worth while, unless gc.auto says otherwise.
 const LOOSE: u64 = 6700;
 /// So many packs do, unless gc.autoPackLimit says otherwise.
@@ -68,6 +71,7 @@ impl Database {
             Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(GcOutcome::Busy),
             locked => locked.map_err(io_error(&path))?,
         };
+        self.sweep_partial(&path)?;
         if request.is_auto && !self.has_much_to_do()? {
             return Ok(GcOutcome::Nothing);
         }
@@ -132,14 +136,22 @@ impl Database {
         if let Some(before) = now.checked_sub(super::STALE_AFTER) {
             self.store.sweep_beside(before);
             self.store.sweep_packs(before)?;
-            self.sweep_partial(before);
         }
         Ok(())
     }
 
-    /// Removes what came of streams that were cut, where nobody has gone on with it since `before`.
-    fn sweep_partial(&self, before: SystemTime) {
+    /// Removes what came of streams that were cut, where nobody has gone on with it for some days, by the disk's clock, which
+    /// `lock` is touched to tell.
+    fn sweep_partial(&self, lock: &Path) -> Result<()> {
         let all = self.root.join(PARTIAL);
+        if self.disk.stat(&all).is_err() {
+            return Ok(());
+        }
+        let days = self.config.get_number("gc.partialDays")?.unwrap_or(PARTIAL_DAYS);
+        let kept = Duration::from_secs(days.saturating_mul(24 * 60 * 60));
+        self.disk.touch(lock, Duration::ZERO).map_err(io_error(lock))?;
+        let now = self.disk.stat(lock).map_err(io_error(lock))?.modified;
+        let Some(before) = now.checked_sub(kept) else { return Ok(()) };
         for entry in self.disk.list(&all).into_iter().flatten() {
             let dir = all.join(entry.name);
             let files: Vec<_> = self.disk.list(&dir).into_iter().flatten().map(|file| dir.join(file.name)).collect();
@@ -150,6 +162,7 @@ impl Database {
                 let _ = self.disk.remove_dir(&dir);
             }
         }
+        Ok(())
     }
 
     /// What stands for a database of one pack and nothing else, and for all that keeps its objects; `None` for any

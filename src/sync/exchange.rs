@@ -13,7 +13,7 @@ use super::protocol::{
     read_capabilities, read_pushable, read_refs, read_report, write_commands, write_fetch, write_list,
 };
 use super::select::{Form, commit_of, outgoing};
-use super::stream::{self, Position};
+use super::stream;
 use super::transport::Transport;
 use crate::database::{self, Database};
 use crate::object::{self, CommitId, Id};
@@ -170,8 +170,6 @@ impl Read for Told<'_, '_, '_> {
 pub struct Pushing<'t> {
     transport: &'t mut dyn Transport,
     said: Pushable,
-    /// Whether packs alone are to be sent.
-    is_plain: bool,
 }
 
 /// One change of a remote's ref.
@@ -199,8 +197,6 @@ pub struct PushReport {
     pub refused: Vec<Option<String>>,
     /// How many objects were sent in a pack.
     pub objects: u64,
-    /// How many documents were sent in a stream.
-    pub documents: u64,
     /// The size of the pack in bytes.
     pub bytes: u64,
 }
@@ -217,7 +213,29 @@ impl<'t> Pushing<'t> {
 
     /// Goes on from what the service has said.
     pub(super) fn opened(transport: &'t mut dyn Transport, said: Pushable) -> Pushing<'t> {
-        Pushing { transport, said, is_plain: false }
+        Pushing { transport, said }
+    }
+
+    /// Connects again, to begin anew.
+    pub(super) fn reopen(&mut self) -> Result<()> {
+        self.said = pushable(self.transport)?;
+        Ok(())
+    }
+
+    /// The way there.
+    pub(super) fn transport(&mut self) -> &mut dyn Transport {
+        self.transport
+    }
+
+    /// The commits that the remote has with all that they lead to, as far as it says so and they are here.
+    pub(super) fn common(&self, db: &Database) -> Result<Vec<CommitId>> {
+        let mut common = Vec::new();
+        for id in self.said.refs.iter().map(|(_, id)| *id).chain(self.said.others.iter().copied()) {
+            common.extend(commit_of(db, id)?);
+        }
+        common.sort_unstable();
+        common.dedup();
+        Ok(common)
     }
 
     /// Whether the remote speaks isodb's own stream as well.
@@ -230,29 +248,11 @@ impl<'t> Pushing<'t> {
         &self.said.refs
     }
 
-    /// Sends what the remote lacks and asks it to move its refs, each from where it must be. To be called once.
+    /// Sends what the remote lacks, in a pack, and asks it to move its refs, each from where it must be. To be called once.
     ///
     /// # Errors
     /// When nothing was asked for; a ref that the remote refuses to move is in the report.
     pub fn push(
-        &mut self,
-        db: &Database,
-        edits: &[PushEdit],
-        options: PushOptions,
-        listener: &mut dyn Listener,
-    ) -> Result<PushReport> {
-        match self.try_push(db, edits, options, listener) {
-            // Of what cannot come in, a pack lets the remote say more.
-            Err(Error::Refused(_)) if self.speaks_stream() && !self.is_plain => {
-                self.said = pushable(self.transport)?;
-                self.is_plain = true;
-                self.try_push(db, edits, options, listener)
-            }
-            pushed => pushed,
-        }
-    }
-
-    fn try_push(
         &mut self,
         db: &Database,
         edits: &[PushEdit],
@@ -271,20 +271,10 @@ impl<'t> Pushing<'t> {
         needs("atomic", options.is_atomic)?;
         needs("delete-refs", edits.iter().any(|edit| edit.new.is_none()))?;
         let wants: Vec<Id> = edits.iter().filter_map(|edit| edit.new).collect();
-        let mut common = Vec::new();
-        for id in self.said.refs.iter().map(|(_, id)| *id).chain(self.said.others.iter().copied()) {
-            common.extend(commit_of(db, id)?);
-        }
-        common.sort_unstable();
-        common.dedup();
-        let plan = match self.speaks_stream() && !self.is_plain && !wants.is_empty() {
-            true => stream::planned(db, &wants, &common)?,
-            false => None,
-        };
         let form = Form { is_thin: !can.has("no-thin"), takes_offsets: can.has("ofs-delta"), with_tags: false };
-        let pack = match &plan {
-            None if !wants.is_empty() => Some(outgoing(db, &wants, &common, form)?),
-            _ => None,
+        let pack = match wants.is_empty() {
+            true => None,
+            false => Some(outgoing(db, &wants, &self.common(db)?, form)?),
         };
 
         let has_bands = can.has("side-band-64k");
@@ -296,35 +286,22 @@ impl<'t> Pushing<'t> {
                 words += &format!(" {name}");
             }
         }
-        if plan.is_some() {
-            words += &format!(" {}=1", stream::COMMAND);
-        }
         let commands = edits.iter().map(|edit| Command { name: edit.name.to_string(), old: edit.old, new: edit.new });
         let commands: Vec<Command> = commands.collect();
         let objects = pack.as_ref().map_or(0, |pack| pack.count());
-        let totals = plan.as_ref().map(|plan| plan.totals).unwrap_or_default();
         let (mut bytes, mut failure) = (0, None);
         let mut body = |out: &mut dyn io::Write| -> io::Result<()> {
             write_commands(out, &commands, &words)?;
-            let (unit, total) = match &plan {
-                Some(_) => (Unit::Documents, totals.documents),
-                None => (Unit::Objects, objects),
-            };
+            let Some(pack) = &pack else { return Ok(()) };
             let mut progress = |done| {
-                let (direction, total) = (Direction::Out, Some(total));
+                let (direction, unit, total) = (Direction::Out, Unit::Objects, Some(objects));
                 listener.progress(&Progress { direction, unit, done, total, bytes: 0, total_bytes: None });
             };
-            let sent = match (&plan, &pack) {
-                (Some(plan), _) => stream::write(db, plan, Position::default(), out, &mut progress).map(|()| 0),
-                (_, Some(pack)) => pack.write(out, &mut progress).map_err(Error::from),
-                (None, None) => Ok(0),
-            };
-            match sent {
+            match pack.write(out, &mut progress).map_err(Error::from) {
                 Ok(size) => {
                     bytes = size;
                     Ok(())
                 }
-                Err(Error::Connection(source)) => Err(source),
                 Err(Error::Database(database::Error::Object(object::Error::Io { path, source })))
                     if path.as_os_str() == "(output)" =>
                 {
@@ -354,7 +331,7 @@ impl<'t> Pushing<'t> {
         } else {
             read_report(&mut packets)?
         };
-        Ok(PushReport { refused: refused(edits, report)?, objects, documents: totals.documents, bytes })
+        Ok(PushReport { refused: refused(edits, report)?, objects, bytes })
     }
 }
 

@@ -4,24 +4,13 @@
 use std::io::{self, Read};
 
 use super::error::Result;
+use super::exchange::PushEdit;
+use super::push::NotMoved;
 use super::select::peel;
 use crate::database::{self, Database, Quarantine, RefMove, Refused};
-use crate::object::{self, Id, Ident, Kind};
+use crate::object::{self, Ident, Kind};
 use crate::refs::{self, Expect, RefEdit, RefName, RefValue};
 use crate::script::Runner;
-
-/// What is written into the reflog.
-const MESSAGE: &str = "push";
-/// How a reason ends that is another one after another fetch.
-pub(super) const FETCH_FIRST: &str = "(fetch first)";
-
-/// One ref that somebody wants to move.
-#[derive(Clone, Debug)]
-pub(super) struct Move {
-    pub(super) name: RefName,
-    pub(super) old: Option<Id>,
-    pub(super) new: Option<Id>,
-}
 
 /// Reads no more than a limit, and then fails.
 pub(super) struct Limited<'s> {
@@ -60,21 +49,25 @@ impl Read for Limited<'_> {
 }
 
 /// Why a ref may not move so, whatever it would lead to; `None` where it may.
-pub(super) fn objection(db: &Database, asked: &Move) -> Result<Option<String>> {
-    let Move { name, old, new } = asked;
+pub(super) fn objection(db: &Database, asked: &PushEdit) -> Result<Option<NotMoved>> {
+    let PushEdit { name, old, new } = asked;
+    let refused = |text: &str| Ok(Some(NotMoved::Refused(text.to_owned())));
+    if *name == RefName::head() {
+        return refused("this is no name of a ref that can be pushed to");
+    }
     if let Some(RefValue::Symbolic(target)) = db.refs().read(name)? {
-        return Ok(Some(format!("it is symbolic and leads to {target}")));
+        return refused(&format!("it is symbolic and leads to {target}"));
     }
     let found = db.refs().get(name)?;
     if found != *old {
-        return Ok(Some(moved(found)));
+        return Ok(Some(NotMoved::Elsewhere { found }));
     }
     if new.is_none() {
         if db.head()?.0 == *name {
-            return Ok(Some("HEAD leads to it, so it cannot be deleted".into()));
+            return refused("HEAD leads to it, so it cannot be deleted");
         }
         if setting(db, "receive.denyDeletes")? == Some(true) {
-            return Ok(Some("refs cannot be deleted here".into()));
+            return refused("refs cannot be deleted here");
         }
     }
     Ok(None)
@@ -82,13 +75,6 @@ pub(super) fn objection(db: &Database, asked: &Move) -> Result<Option<String>> {
 
 fn setting(db: &Database, name: &str) -> Result<Option<bool>> {
     Ok(db.config().get_bool(name).map_err(database::Error::from)?)
-}
-
-fn moved(found: Option<Id>) -> String {
-    match found {
-        Some(id) => format!("it has moved to {id} {FETCH_FIRST}"),
-        None => format!("it does not exist any more {FETCH_FIRST}"),
-    }
 }
 
 /// What stands against moves to what a quarantine has.
@@ -101,9 +87,9 @@ pub(super) struct Verdict {
 }
 
 /// Asks what stands against some moves, deletions left out.
-pub(super) fn judge(quarantine: &Quarantine<'_>, moves: &[Move], runner: &mut dyn Runner) -> Result<Verdict> {
+pub(super) fn judge(quarantine: &Quarantine<'_>, moves: &[PushEdit], runner: &mut dyn Runner) -> Result<Verdict> {
     let view = quarantine.database();
-    let one = |asked: &Move| Some(RefMove { name: asked.name.clone(), old: asked.old, new: asked.new? });
+    let one = |asked: &PushEdit| Some(RefMove { name: asked.name.clone(), old: asked.old, new: asked.new? });
     let moves: Vec<RefMove> = moves.iter().filter_map(one).collect();
     let may_lose = setting(view, "receive.denyNonSafe")? == Some(false);
     let mut verdict = Verdict::default();
@@ -143,20 +129,21 @@ pub(super) fn unconnected(view: &Database, moves: &[RefMove]) -> Result<Vec<(Ref
     Ok(found)
 }
 
-/// Lets in what came, and moves refs, all of them or, unless it `is_atomic`, those that can be; answers for each why it was
-/// not moved.
+/// Lets in what came, and moves refs, all of them or, unless it `is_atomic`, those that can be, with a message in their logs;
+/// answers for each why it was not moved.
 pub(super) fn apply(
     db: &Database,
     quarantine: Option<Quarantine<'_>>,
-    moves: &[Move],
+    moves: &[PushEdit],
     is_atomic: bool,
     who: &Ident,
-) -> Result<Vec<Option<String>>> {
-    let edit = |asked: &Move| RefEdit {
+    message: &str,
+) -> Result<Vec<Option<NotMoved>>> {
+    let edit = |asked: &PushEdit| RefEdit {
         name: asked.name.clone(),
         expect: asked.old.map_or(Expect::Absent, Expect::At),
         new: asked.new.map(RefValue::Id),
-        message: MESSAGE.to_owned(),
+        message: message.to_owned(),
     };
     // Mostly nobody is in the way, and then one transaction does it.
     let edits = moves.iter().map(edit).collect();
@@ -175,7 +162,7 @@ pub(super) fn apply(
         }
         Err(error) => refusal(error)?,
     };
-    let one = |asked: &Move| match db.move_refs(vec![edit(asked)], who) {
+    let one = |asked: &PushEdit| match db.move_refs(vec![edit(asked)], who) {
         Ok(()) => Ok(None),
         Err(error) => Ok(Some(refusal(error)?)),
     };
@@ -183,12 +170,12 @@ pub(super) fn apply(
 }
 
 /// An error of moving refs as a reason for the client, if it is about what the client asked for.
-fn refusal(error: database::Error) -> Result<String> {
+fn refusal(error: database::Error) -> Result<NotMoved> {
     match error {
-        database::Error::Ref(refs::Error::Mismatch { found, .. }) => Ok(moved(found)),
+        database::Error::Ref(refs::Error::Mismatch { found, .. }) => Ok(NotMoved::Elsewhere { found }),
         database::Error::Ref(
             error @ (refs::Error::Conflict { .. } | refs::Error::Twice { .. } | refs::Error::Locked { .. }),
-        ) => Ok(error.to_string()),
+        ) => Ok(NotMoved::Refused(error.to_string())),
         error => Err(error.into()),
     }
 }

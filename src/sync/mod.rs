@@ -21,6 +21,7 @@ mod peers;
 mod pktline;
 mod protocol;
 mod push;
+mod receive;
 mod remote;
 mod select;
 mod serve;

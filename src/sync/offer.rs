@@ -3,6 +3,8 @@
 //! A ref of a remote moves only from where it is known to be. **Invariant:** without being forced, nothing that somebody
 //! committed is lost there: the move is safe, as far as it can be told here, before anything is sent.
 
+use std::collections::HashMap;
+
 use super::again::again;
 use super::error::Result;
 use super::exchange::{Fetching, PushEdit, PushOptions};
@@ -75,42 +77,106 @@ pub fn offer(
 ) -> Result<Offer> {
     let db = here.db;
     let mut note = remote.map(|remote| PeerNote::read(db, remote)).transpose()?.flatten().unwrap_or_default();
-    let mut offer = Offer::default();
+    let mut offer = Offer { refs: vec![Offered::Same; wishes.len()], traffic: Traffic::default() };
+    let mut olds = Vec::with_capacity(wishes.len());
+    // Where each push is a request of its own, asking first costs more than being told that it was elsewhere.
+    let is_guess = note.speaks_stream && !to.needs_advertisement();
+    let at: HashMap<RefName, Id> = match is_guess {
+        true => note.refs.iter().cloned().collect(),
+        false => listed(wishes, to, &mut offer.traffic)?,
+    };
+    olds.extend(wishes.iter().map(|wish| wish.expect.unwrap_or_else(|| at.get(&wish.name).copied())));
+    let all: Vec<usize> = (0..wishes.len()).collect();
+    let mut round = Round { wishes, options, note: &mut note, is_asked: !is_guess };
+    round.make(here, to, &all, &olds, &mut offer)?;
+    // What was believed and is not so is looked at again.
+    let is_doubtful = |place: &usize| {
+        let is_guessed = is_guess && wishes[*place].expect.is_none();
+        is_guessed && matches!(offer.refs[*place], Offered::Unexpected { .. } | Offered::Loses { .. })
+    };
+    let doubtful: Vec<usize> = all.iter().copied().filter(is_doubtful).collect();
+    if !doubtful.is_empty() {
+        let is_told = |place: &usize| matches!(offer.refs[*place], Offered::Unexpected { .. });
+        let at = match doubtful.iter().all(is_told) {
+            true => HashMap::new(),
+            false => listed(wishes, to, &mut offer.traffic)?,
+        };
+        for &place in &doubtful {
+            olds[place] = match offer.refs[place] {
+                Offered::Unexpected { found } => found,
+                _ => at.get(&wishes[place].name).copied(),
+            };
+        }
+        round.is_asked = true;
+        round.make(here, to, if options.is_atomic { &all } else { &doubtful }, &olds, &mut offer)?;
+    }
+    if let Some(remote) = remote {
+        keep(here, remote, note, wishes, &offer.refs)?;
+    }
+    Ok(offer)
+}
+
+/// Asks where the refs are for which that does not matter.
+fn listed(wishes: &[PushWish], to: &mut dyn Transport, traffic: &mut Traffic) -> Result<HashMap<RefName, Id>> {
     let unknown: Vec<String> =
         wishes.iter().filter(|wish| wish.expect.is_none()).map(|wish| wish.name.to_string()).collect();
-    let mut listed = Vec::new();
-    if !unknown.is_empty() {
-        let mut metered = Metered::new(to);
-        listed = again(&mut metered, |link| Fetching::open(link)?.refs(&unknown))?;
-        offer.traffic += Traffic { received: metered.received(), sent: metered.sent(), ..Traffic::default() };
+    if unknown.is_empty() {
+        return Ok(HashMap::new());
     }
-    let at = |name: &RefName| listed.iter().find(|found| found.name == *name)?.id;
-    let mut edits = Vec::new();
-    let mut asked = Vec::new();
-    for (place, wish) in wishes.iter().enumerate() {
-        let old = wish.expect.unwrap_or_else(|| at(&wish.name));
-        offer.refs.push(Offered::Same);
-        match old {
-            Some(old) if !wish.is_forced && loses(db, old, wish)? => offer.refs[place] = Offered::Loses { found: old },
-            _ if old == wish.new && wish.expect.is_none() => {}
-            _ => {
-                asked.push(place);
-                edits.push(PushEdit { name: wish.name.clone(), old, new: wish.new });
+    let mut metered = Metered::new(to);
+    let listed = again(&mut metered, |link| Fetching::open(link)?.refs(&unknown))?;
+    *traffic += Traffic { received: metered.received(), sent: metered.sent(), ..Traffic::default() };
+    Ok(listed.into_iter().filter_map(|found| Some((found.name, found.id?))).collect())
+}
+
+/// One time of asking.
+struct Round<'r> {
+    wishes: &'r [PushWish],
+    options: PushOptions,
+    note: &'r mut PeerNote,
+    /// Whether it is known, and not only believed, where the refs are.
+    is_asked: bool,
+}
+
+impl Round<'_> {
+    /// Asks for some of the moves, by their places, each from where the ref is taken to be.
+    fn make(
+        &mut self,
+        here: &mut Here<'_, '_>,
+        to: &mut dyn Transport,
+        places: &[usize],
+        olds: &[Option<Id>],
+        offer: &mut Offer,
+    ) -> Result<()> {
+        let (mut edits, mut asked, mut is_stopped) = (Vec::new(), Vec::new(), false);
+        for &place in places {
+            let (wish, old) = (&self.wishes[place], olds[place]);
+            offer.refs[place] = Offered::Same;
+            match old {
+                Some(old) if !wish.is_forced && loses(here.db, old, wish)? => {
+                    offer.refs[place] = Offered::Loses { found: old };
+                    is_stopped |= self.options.is_atomic;
+                }
+                _ if old == wish.new && wish.expect.is_none() && self.is_asked => {}
+                _ => {
+                    asked.push(place);
+                    edits.push(PushEdit { name: wish.name.clone(), old, new: wish.new });
+                }
             }
         }
-    }
-    let stands_against = |offered: &Offered| matches!(offered, Offered::Loses { .. });
-    if options.is_atomic && offer.refs.iter().any(stands_against) {
-        for place in asked {
-            offer.refs[place] = Offered::Refused("another ref of this push cannot be moved".into());
+        if is_stopped {
+            for place in asked {
+                offer.refs[place] = Offered::Refused("another ref of this push cannot be moved".into());
+            }
+            return Ok(());
         }
-        return Ok(offer);
-    }
-    if !edits.is_empty() {
-        let request = PushRequest { edits: &edits, options };
-        let pushed = push(here, to, &request)?;
+        if edits.is_empty() {
+            return Ok(());
+        }
+        let (known, speaks_stream) = (&self.note.refs, self.note.speaks_stream);
+        let pushed = push(here, to, &PushRequest { edits: &edits, options: self.options, known, speaks_stream })?;
         offer.traffic += pushed.traffic;
-        note.speaks_stream = pushed.speaks_stream;
+        self.note.speaks_stream = pushed.speaks_stream;
         for ((place, edit), not_moved) in asked.into_iter().zip(&edits).zip(pushed.not_moved) {
             offer.refs[place] = match not_moved {
                 None if edit.old == edit.new => Offered::Same,
@@ -119,11 +185,8 @@ pub fn offer(
                 Some(NotMoved::Elsewhere { found }) => Offered::Unexpected { found },
             };
         }
+        Ok(())
     }
-    if let Some(remote) = remote {
-        keep(here, remote, note, wishes, &offer.refs)?;
-    }
-    Ok(offer)
 }
 
 /// Keeps here and in the note where the remote's refs are now.

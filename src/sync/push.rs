@@ -1,11 +1,19 @@
 //! Pushing: the one place that decides how what a remote lacks goes there, and its refs move.
 
+use std::fmt;
+
 use super::again::again;
-use super::error::Result;
-use super::exchange::{PushEdit, PushOptions, PushReport, Pushing, pushable};
+use super::error::{Error, Result};
+use super::exchange::{PushEdit, PushOptions, Pushing, pushable};
 use super::here::{Here, Traffic};
+use super::select::commit_of;
+use super::stream::{Submission, submit};
 use super::transport::{Metered, Transport};
-use crate::object::Id;
+use crate::object::{CommitId, Id};
+use crate::refs::RefName;
+
+/// How a reason ends that is another one after another fetch.
+pub(super) const FETCH_FIRST: &str = "(fetch first)";
 
 /// What a remote is asked to do.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +22,10 @@ pub struct PushRequest<'a> {
     pub edits: &'a [PushEdit],
     /// How.
     pub options: PushOptions,
+    /// Where the remote's refs were when they were last seen, by its own names.
+    pub known: &'a [(RefName, Id)],
+    /// Whether the remote spoke the isodb stream when it was last met.
+    pub speaks_stream: bool,
 }
 
 /// Why a remote's ref was not moved.
@@ -26,6 +38,16 @@ pub enum NotMoved {
     },
     /// The remote refused, in its own words.
     Refused(String),
+}
+
+impl fmt::Display for NotMoved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotMoved::Elsewhere { found: Some(id) } => write!(f, "it has moved to {id} {FETCH_FIRST}"),
+            NotMoved::Elsewhere { found: None } => write!(f, "it does not exist any more {FETCH_FIRST}"),
+            NotMoved::Refused(reason) => f.write_str(reason),
+        }
+    }
 }
 
 /// What came of a push.
@@ -45,29 +67,91 @@ pub struct Pushed {
 /// When the remote cannot be reached, or refuses all of it; a ref that it refuses to move is in the answer.
 pub fn push(here: &mut Here<'_, '_>, to: &mut dyn Transport, request: &PushRequest<'_>) -> Result<Pushed> {
     let mut metered = Metered::new(to);
-    // What was asked for may have been done, so that alone is not repeated.
-    let said = again(&mut metered, |link| pushable(link))?;
-    let mut pushing = Pushing::opened(&mut metered, said);
-    let mut not_moved: Vec<Option<NotMoved>> = Vec::new();
-    for edit in request.edits {
-        let found = pushing.refs().iter().find(|(name, _)| *name == edit.name).map(|(_, id)| *id);
-        not_moved.push((found != edit.old).then_some(NotMoved::Elsewhere { found }));
+    let mut pushed = by_any(here, &mut metered, request)?;
+    (pushed.traffic.received, pushed.traffic.sent) = (metered.received(), metered.sent());
+    Ok(pushed)
+}
+
+/// Pushes by a stream where the remote speaks it, else in git's way.
+fn by_any(here: &mut Here<'_, '_>, to: &mut Metered<'_>, request: &PushRequest<'_>) -> Result<Pushed> {
+    let PushRequest { edits, options, .. } = *request;
+    // What the remote was taken to have, and what came of that.
+    let mut believed: Option<(Vec<CommitId>, Option<Pushed>)> = None;
+    if request.speaks_stream && !to.needs_advertisement() {
+        let mut common = Vec::new();
+        for (_, id) in request.known {
+            common.extend(commit_of(here.db, *id)?);
+        }
+        match submit(here, to, edits, options.is_atomic, &common) {
+            Ok(Submission::Done { not_moved, documents }) => {
+                let is_refused = not_moved.iter().any(|reason| matches!(reason, Some(NotMoved::Refused(_))));
+                let traffic = Traffic { documents, ..Traffic::default() };
+                let pushed = Pushed { not_moved, traffic, speaks_stream: true };
+                if !is_refused {
+                    return Ok(pushed);
+                }
+                believed = Some((common, Some(pushed)));
+            }
+            Ok(Submission::NotCarried) => {}
+            Ok(Submission::Refused) | Err(Error::Refused(_)) => believed = Some((common, None)),
+            // It did when it was last met, and does no more.
+            Err(Error::Http { status: 300..400 | 404 | 405, .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
-    if request.options.is_atomic && not_moved.iter().any(Option::is_some) {
+    let said = again(to, |link| pushable(link))?;
+    let mut pushing = Pushing::opened(to, said);
+    let common = pushing.common(here.db)?;
+    let is_new = match &believed {
+        Some((believed, _)) => believed.iter().any(|commit| !common.contains(commit)),
+        None => true,
+    };
+    let before = match believed {
+        Some((_, Some(pushed))) if !is_new => return Ok(pushed),
+        Some((_, Some(pushed))) => pushed.not_moved,
+        _ => Vec::new(),
+    };
+    let is_done = |place: usize| matches!(before.get(place), Some(None)) && !options.is_atomic;
+    let mut not_moved: Vec<Option<NotMoved>> = Vec::new();
+    for (place, edit) in edits.iter().enumerate() {
+        let found = pushing.refs().iter().find(|(name, _)| *name == edit.name).map(|(_, id)| *id);
+        not_moved.push((found != edit.old && !is_done(place)).then_some(NotMoved::Elsewhere { found }));
+    }
+    if options.is_atomic && not_moved.iter().any(Option::is_some) {
         for reason in not_moved.iter_mut().filter(|reason| reason.is_none()) {
             *reason = Some(NotMoved::Refused("another ref of this push cannot be moved".into()));
         }
     }
     // What is there already is not asked for.
-    let is_free = |place: &usize| not_moved[*place].is_none() && request.edits[*place].old != request.edits[*place].new;
-    let free: Vec<usize> = (0..not_moved.len()).filter(is_free).collect();
-    let edits: Vec<PushEdit> = free.iter().map(|place| request.edits[*place].clone()).collect();
-    let report = pushing.push(here.db, &edits, request.options, here.listener)?;
-    for (place, refused) in free.into_iter().zip(report.refused) {
-        not_moved[place] = refused.map(NotMoved::Refused);
-    }
+    let is_moving = |place: usize| not_moved[place].is_none() && edits[place].old != edits[place].new;
+    let free: Vec<usize> = (0..not_moved.len()).filter(|place| is_moving(*place) && !is_done(*place)).collect();
+    let edits: Vec<PushEdit> = free.iter().map(|place| edits[*place].clone()).collect();
     let speaks_stream = pushing.speaks_stream();
-    let PushReport { objects, documents, .. } = report;
-    let traffic = Traffic { received: metered.received(), sent: metered.sent(), objects, documents };
-    Ok(Pushed { not_moved, traffic, speaks_stream })
+    let mut pushed = Pushed { speaks_stream, ..Pushed::default() };
+    let mut moved = None;
+    if speaks_stream && is_new && !edits.is_empty() {
+        match submit(here, pushing.transport(), &edits, options.is_atomic, &common) {
+            Ok(Submission::Done { not_moved, documents }) => {
+                pushed.traffic.documents = documents;
+                moved = Some(not_moved);
+            }
+            Ok(Submission::NotCarried) => {}
+            // Of what cannot come in, a pack lets the remote say more.
+            Ok(Submission::Refused) | Err(Error::Refused(_)) => pushing.reopen()?,
+            Err(error) => return Err(error),
+        }
+    }
+    let moved = match moved {
+        Some(moved) => moved,
+        None => {
+            let report = pushing.push(here.db, &edits, options, here.listener)?;
+            pushed.traffic.objects = report.objects;
+            report.refused.into_iter().map(|refused| refused.map(NotMoved::Refused)).collect()
+        }
+    };
+    for (place, reason) in free.into_iter().zip(moved) {
+        not_moved[place] = reason;
+    }
+    pushed.not_moved = not_moved;
+    Ok(pushed)
 }

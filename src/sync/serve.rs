@@ -1,17 +1,16 @@
 //! A service of one database, for any transport: what it says first, and its answer to each request.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{BufWriter, Read, Write};
 
 use super::error::{Error, Result};
-use super::intake::{self, Limited, Move};
 use super::pktline::{Packets, write_error, write_line};
 use super::protocol::{
-    Acknowledged, Asked, Band, FetchAsked, ListAsked, Multiplexer, RemoteRef, Report, Request, Service, read_commands,
-    read_request, write_acknowledged, write_capabilities, write_pushable, write_refs, write_report,
+    Acknowledged, Band, FetchAsked, ListAsked, Multiplexer, RemoteRef, Request, Service, read_request,
+    write_acknowledged, write_capabilities, write_pushable, write_refs,
 };
 use super::select::{Form, commit_of, outgoing, peel};
 use super::stream;
-use crate::database::{Database, Quarantine};
+use crate::database::Database;
 use crate::object::{CommitId, Id, Ident};
 use crate::refs::{RefName, RefValue};
 use crate::script::Runner;
@@ -24,23 +23,25 @@ const LOOKED_AT: usize = 64;
 pub struct ServeLimits {
     /// The largest pack that is taken, in bytes.
     pub max_pack: u64,
+    /// How many bytes are kept of all streams whose pushes were cut, for their next attempts.
+    pub max_kept: u64,
 }
 
 impl Default for ServeLimits {
-    /// A pack of 64 GiB.
+    /// A pack of 64 GiB, and 1 GiB kept.
     fn default() -> ServeLimits {
-        ServeLimits { max_pack: 64 << 30 }
+        ServeLimits { max_pack: 64 << 30, max_kept: 1 << 30 }
     }
 }
 
 /// A database that answers.
 pub struct Server<'a> {
-    db: &'a Database,
+    pub(super) db: &'a Database,
     /// Who moves refs.
-    who: Ident,
+    pub(super) who: Ident,
     /// Makes merge commits that come in again.
-    runner: &'a mut dyn Runner,
-    limits: ServeLimits,
+    pub(super) runner: &'a mut dyn Runner,
+    pub(super) limits: ServeLimits,
 }
 
 impl<'a> Server<'a> {
@@ -60,7 +61,7 @@ impl<'a> Server<'a> {
         .map_err(Error::Connection)
     }
 
-    /// Answers one request; false when there is none. What is wrong with the request is told to the client, and is an error
+    /// Answers one request; false when no other can follow on the same connection. What is wrong with the request is told to the client, and is an error
     /// here too: there is nothing more to be said then.
     pub fn answer(&mut self, service: Service, input: &mut dyn Read, out: &mut dyn Write) -> Result<bool> {
         let mut out = BufWriter::with_capacity(1 << 16, out);
@@ -81,7 +82,7 @@ impl<'a> Server<'a> {
     /// Speaks with a client to the end, over a connection that carries all requests.
     pub fn converse(&mut self, service: Service, input: &mut dyn Read, out: &mut dyn Write) -> Result<()> {
         self.advertise(service, out)?;
-        while self.answer(service, input, out)? && service == Service::UploadPack {}
+        while self.answer(service, input, out)? {}
         Ok(())
     }
 
@@ -183,113 +184,6 @@ impl<'a> Server<'a> {
                 Err(Error::Refused(error.to_string()))
             }
         }
-    }
-
-    fn receive(&mut self, input: &mut dyn Read, out: &mut dyn Write) -> Result<bool> {
-        let mut packets = Packets::new(input);
-        let Some(asked) = read_commands(&mut packets)? else { return Ok(false) };
-        let input = packets.into_source();
-        let report = self.push(&asked, input);
-        let write = |out: &mut dyn Write| -> io::Result<()> {
-            if !asked.capabilities.has("report-status") {
-                return Ok(());
-            }
-            if !asked.capabilities.has("side-band-64k") {
-                return write_report(out, &report);
-            }
-            let mut bands = Multiplexer::new(out);
-            write_report(&mut bands, &report)?;
-            bands.finish()
-        };
-        write(out).map_err(Error::Connection)?;
-        match report.unpack {
-            // The client has been told.
-            Some(reason) => Err(Error::Refused(reason)),
-            None => Ok(true),
-        }
-    }
-
-    /// Takes a pack if there is one, and moves the refs that may move.
-    fn push(&mut self, asked: &Asked, input: &mut dyn Read) -> Report {
-        let mut report = Report::default();
-        let mut refused = vec![None; asked.commands.len()];
-        let done = self.try_push(asked, input, &mut refused);
-        if let Err(error) = done {
-            report.unpack = Some(error.to_string());
-            refused.iter_mut().for_each(|reason| *reason = Some("nothing was taken".to_owned()));
-        }
-        let names = asked.commands.iter().map(|command| command.name.clone());
-        report.refs = names.zip(refused).collect();
-        report
-    }
-
-    fn try_push(&mut self, asked: &Asked, input: &mut dyn Read, refused: &mut [Option<String>]) -> Result<()> {
-        let db = self.db;
-        let has_pack = asked.commands.iter().any(|command| command.new.is_some());
-        let quarantine = if has_pack { Some(self.take(asked, input)?) } else { None };
-        // The moves that nothing stands against, each with its command's place.
-        let mut free: Vec<(usize, Move)> = Vec::new();
-        for (place, command) in asked.commands.iter().enumerate() {
-            let Some(name) = RefName::full(&command.name).ok().filter(|name| *name != RefName::head()) else {
-                refused[place] = Some("this is no name of a ref that can be pushed to".into());
-                continue;
-            };
-            let asked = Move { name, old: command.old, new: command.new };
-            match intake::objection(db, &asked)? {
-                None => free.push((place, asked)),
-                reason => refused[place] = reason,
-            }
-        }
-        let is_atomic = asked.capabilities.has("atomic");
-        let mut is_off = is_atomic && free.len() < refused.len();
-        if let Some(quarantine) = quarantine.as_ref().filter(|_| !is_off) {
-            let moves: Vec<Move> = free.iter().map(|(_, asked)| asked.clone()).collect();
-            let verdict = intake::judge(quarantine, &moves, self.runner)?;
-            for (name, reason) in verdict.refused {
-                for (place, _) in free.iter().filter(|(_, asked)| asked.name == name) {
-                    refused[*place].get_or_insert_with(|| reason.clone());
-                }
-            }
-            free.retain(|(place, _)| refused[*place].is_none());
-            // Objects come in together or not at all.
-            is_off = verdict.is_bad || (is_atomic && free.len() < refused.len());
-        }
-        if is_off {
-            for reason in refused.iter_mut().filter(|reason| reason.is_none()) {
-                *reason = Some("another ref of this push was refused".into());
-            }
-            return Ok(());
-        }
-        let (places, moves): (Vec<usize>, Vec<Move>) = free.into_iter().unzip();
-        let needs_objects = moves.iter().any(|asked| asked.new.is_some());
-        if !moves.is_empty() {
-            let quarantine = quarantine.filter(|_| needs_objects);
-            let answers = intake::apply(db, quarantine, &moves, is_atomic, &self.who)?;
-            for (place, reason) in places.into_iter().zip(answers) {
-                refused[place] = reason;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the pack that follows, or the stream in its place, into a quarantine.
-    fn take(&mut self, asked: &Asked, input: &mut dyn Read) -> Result<Quarantine<'a>> {
-        let limit = self.limits.max_pack;
-        let mut input = Limited::new(input, limit);
-        let taken = match asked.capabilities.has(stream::COMMAND) {
-            true => stream::take(self.db, &mut input, self.runner),
-            false => self.take_pack(&mut input),
-        };
-        match taken {
-            Err(_) if input.is_exceeded() => Err(Error::TooMuch { what: "the size of the pack", limit }),
-            taken => taken,
-        }
-    }
-
-    fn take_pack(&self, input: &mut dyn Read) -> Result<Quarantine<'a>> {
-        let quarantine = self.db.quarantine()?;
-        quarantine.store().receive(input)?.keep()?;
-        Ok(quarantine)
     }
 }
 

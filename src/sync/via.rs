@@ -16,6 +16,7 @@ use super::error::{Error, Result};
 use super::fetch::{FetchLimits, lacking};
 use super::here::Here;
 use super::meet::Meeting;
+use super::stream::look_through;
 use crate::database::{self, Database, MergeOutcome};
 use crate::disk::{Disk, FileKind};
 use crate::object::{self, CommitId, Id};
@@ -218,10 +219,10 @@ fn leave(here: &Here<'_, '_>, request: &ViaRequest<'_>, found: &[Found]) -> Resu
     let readers: Vec<Vec<Id>> = had.into_values().collect();
     let refs = refs(db)?;
     let from = Some(request.name.clone());
-    let plan = BundlePlan::new(
-        db,
-        &BundleRequest { refs: &refs, readers: &readers, with_old_tags: true, from, is_stream: false },
-    )?;
+    // A stream is smaller, and read by isodb alone. Bundles that do not tell who wrote them are git's.
+    let is_stream = found.iter().filter_map(|one| one.header.as_ref()).all(|header| header.from.is_some());
+    let plan =
+        BundlePlan::new(db, &BundleRequest { refs: &refs, readers: &readers, with_old_tags: true, from, is_stream })?;
     let commits = plan.commits();
     if let Some(own) = own {
         match (&own.header, &own.state) {
@@ -251,9 +252,15 @@ fn refs(db: &Database) -> Result<Vec<(RefName, Id)>> {
     Ok(refs)
 }
 
-/// Whether the pack of a bundle is what it was when it was written.
+/// Whether the pack of a bundle, or its stream, is what it was when it was written.
 fn is_sound(disk: &Arc<dyn Disk>, path: &Path) -> Result<bool> {
-    let mut pack = BundleFile::new(disk.clone(), path).open()?.into_pack();
+    let bundle = BundleFile::new(disk.clone(), path).open()?;
+    let is_stream = bundle.header().is_stream;
+    let mut pack = bundle.into_pack();
+    if is_stream {
+        let looked = look_through(&mut pack);
+        return Ok(looked.is_ok() && matches!(pack.read(&mut [0]), Ok(0)));
+    }
     let (mut hash, mut piece) = (Sha256::new(), Vec::with_capacity(PIECE + 32));
     loop {
         let len = (&mut pack).take(PIECE as u64).read_to_end(&mut piece).map_err(of(path))?;

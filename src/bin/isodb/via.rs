@@ -89,8 +89,7 @@ fn tell(met: &Via) {
 fn ending(met: Via) -> Result<()> {
     met.left?;
     // What is no bundle at all is somebody's own.
-    let is_bad =
-        |file: &ViaFile| matches!(&file.state, ViaState::Refused(error) if !matches!(error, SyncError::Bundle(_)));
+    let is_bad = |file: &ViaFile| matches!(&file.state, ViaState::Refused(error) if file.node.is_some() || !matches!(error, SyncError::Bundle(_)));
     if met.files.iter().any(is_bad) {
         return Err(Failure::damaged().into());
     }

@@ -11,9 +11,10 @@ use crate::object::{CommitId, Id};
 use crate::refs::RefName;
 use crate::script::Runner;
 use crate::sync::error::{Error, Result};
+use crate::sync::exchange::PushEdit;
 use crate::sync::fetch::{FetchRequest, Fetched, Source, lacking};
 use crate::sync::here::{Direction, Here, Listener, Progress, Traffic, Unit};
-use crate::sync::intake::{self, Limited, Move};
+use crate::sync::intake::{self, Limited};
 use crate::sync::protocol::RemoteRef;
 use crate::sync::select::commit_of;
 
@@ -153,7 +154,8 @@ impl Bundle {
         listener: &mut dyn Listener,
     ) -> Result<BundleReport> {
         let refs = self.header.refs.iter().filter(|(name, _)| *name != RefName::head());
-        let moves: Vec<Move> = refs.map(|(name, id)| Move { name: name.clone(), old: None, new: Some(*id) }).collect();
+        let moves: Vec<PushEdit> =
+            refs.map(|(name, id)| PushEdit { name: name.clone(), old: None, new: Some(*id) }).collect();
         let (quarantine, Traffic { objects, received: bytes, .. }) = self.receive(db, max_pack, runner, listener)?;
         let problems = intake::judge(&quarantine, &moves, runner)?.refused;
         Ok(BundleReport { objects, bytes, problems })

@@ -18,7 +18,7 @@ pub(crate) use fetch::{Acknowledged, FetchAsked, read_acknowledged, write_acknow
 pub use list::RemoteRef;
 pub(crate) use list::{ListAsked, read_refs, write_list, write_refs};
 pub(crate) use push::{
-    Asked, Command, Pushable, Report, read_commands, read_pushable, read_report, write_commands, write_pushable,
+    Asked, Begun, Command, Pushable, Report, read_commands, read_pushable, read_report, write_commands, write_pushable,
     write_report,
 };
 pub(crate) use sideband::{Band, Demultiplexer, Multiplexer};

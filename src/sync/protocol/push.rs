@@ -95,6 +95,15 @@ pub(crate) struct Command {
     pub(crate) new: Option<Id>,
 }
 
+/// What a client begins with that pushes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// Commands, which a pack follows where one of them is for a new value.
+    Commands(Asked),
+    /// isodb's own way: its request follows.
+    Stream,
+}
+
 /// All that a client asks for in front of the pack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Asked {
@@ -121,7 +130,7 @@ pub(crate) fn write_commands(out: &mut dyn Write, commands: &[Command], capabili
 ///
 /// # Errors
 /// [`Error::Protocol`], [`Error::Unsupported`] and [`Error::TooMuch`], of which the client is to be told.
-pub(crate) fn read_commands(packets: &mut Packets<'_>) -> Result<Option<Asked>> {
+pub(crate) fn read_commands(packets: &mut Packets<'_>) -> Result<Option<Begun>> {
     let mut asked = Asked::default();
     loop {
         let data = match packets.next()? {
@@ -131,6 +140,9 @@ pub(crate) fn read_commands(packets: &mut Packets<'_>) -> Result<Option<Asked>> 
             None if asked.commands.is_empty() => return Ok(None),
             _ => return Err(Error::Protocol("a list of commands does not end so".into())),
         };
+        if asked.commands.is_empty() && line(data).is_ok_and(|text| text.strip_prefix("command=") == Some(COMMAND)) {
+            return Ok(Some(Begun::Stream));
+        }
         let data = match data.iter().position(|byte| *byte == 0) {
             Some(at) if asked.commands.is_empty() => {
                 asked.capabilities = Capabilities::of_line(line(&data[at + 1..])?)?;
@@ -148,7 +160,7 @@ pub(crate) fn read_commands(packets: &mut Packets<'_>) -> Result<Option<Asked>> 
         return Ok(None);
     }
     check_format(asked.capabilities.get("object-format"))?;
-    Ok(Some(asked))
+    Ok(Some(Begun::Commands(asked)))
 }
 
 fn parse_command(text: &str) -> Result<Command> {

@@ -102,7 +102,7 @@ fn there_and_back() {
     let Some(Request::List(list)) = read(&bytes, read_request) else { panic!("another request") };
     assert!(list.peel && list.symrefs && list.unborn && list.wants("bc") && !list.wants("c"));
     let bytes = write(&|out| write_commands(out, &commands(), "x=1 object-format=sha256 y"));
-    let found = read(&bytes, read_commands).unwrap();
+    let Some(Begun::Commands(found)) = read(&bytes, read_commands) else { panic!("no commands") };
     assert_eq!(found.commands, commands());
     assert_eq!((found.capabilities.get("x"), found.capabilities.has("y")), (Some("1"), true));
     let bytes = write(&|out| write_report(out, &report()));

@@ -13,6 +13,8 @@ use crate::sync::error::{Error, Result};
 /// A block is closed when its records have so many bytes, and longer contents come in pieces of so many. Short in tests, so
 /// that small histories have many blocks and pieces.
 pub(super) const FULL: usize = if cfg!(test) { 1 << 8 } else { 64 << 10 };
+/// The same of a stream that was cut before: it is going to be cut again, and less is lost of shorter blocks.
+pub(super) const SHORT: usize = if cfg!(test) { FULL } else { 16 << 10 };
 /// The most bytes that the records of a block have.
 pub(super) const MAX_RAW: usize = 256 << 10;
 /// The most bytes that a block has when it is compressed: what cannot be compressed grows a little.

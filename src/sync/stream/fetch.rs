@@ -1,11 +1,10 @@
 //! The client's side of a stream that is fetched: asks, takes what comes, and goes on when the connection is cut.
 
 use std::cell::RefCell;
-use std::io;
-use std::time::Duration;
 
 use super::Totals;
 use super::block::{Block, Unpacker};
+use super::link::{Failure, Patience, cut, failed};
 use super::message::{Answer, Asked, Head, Wanted, digest};
 use super::partial::{Found, Partial};
 use super::take::Taker;
@@ -23,10 +22,6 @@ use crate::sync::transport::Transport;
 /// The most commits that the first request and the second one name.
 const FIRST: usize = 256;
 const SECOND: usize = 1024;
-/// So many connections may bring nothing before it is given up.
-const TRIES: u32 = 5;
-/// How long is waited behind a connection that brought nothing; then twice as long each time.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// What came of asking for a stream.
 pub(in crate::sync) enum Carried<'d> {
@@ -46,7 +41,7 @@ pub(in crate::sync) fn fetch<'d>(
     request: &FetchRequest<'_>,
 ) -> Result<Carried<'d>> {
     let is_met = transport.needs_advertisement();
-    Client { here, transport, request, received: 0, tries: 0, is_met }.run()
+    Client { here, transport, request, received: 0, patience: Patience::default(), is_met }.run()
 }
 
 struct Client<'c, 'd, 'r> {
@@ -55,8 +50,7 @@ struct Client<'c, 'd, 'r> {
     request: &'c FetchRequest<'c>,
     /// How many bytes of blocks came.
     received: u64,
-    /// How many connections in a row brought nothing.
-    tries: u32,
+    patience: Patience,
     /// Whether the other side has answered already, so that it is there.
     is_met: bool,
 }
@@ -78,22 +72,6 @@ enum Step {
     Ended,
     /// As much came as was to be taken.
     Enough,
-}
-
-/// Why a request came to nothing.
-enum Failure {
-    /// The connection failed: another may do better.
-    Cut(Error),
-    Final(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        match error {
-            Error::Connection(_) => Failure::Cut(error),
-            error => Failure::Final(error),
-        }
-    }
 }
 
 impl<'d> Client<'_, 'd, '_> {
@@ -148,13 +126,7 @@ impl<'d> Client<'_, 'd, '_> {
                 (Err(Failure::Cut(error)), None) if !self.is_met => return Err(error),
                 (Err(Failure::Cut(error)), going) => {
                     going.iter_mut().flat_map(|going| &mut going.partial).for_each(Partial::next_connection);
-                    self.tries += 1;
-                    if self.tries > TRIES {
-                        return Err(error);
-                    }
-                    if self.tries > 1 {
-                        std::thread::sleep(PAUSE * 2u32.pow(self.tries - 2));
-                    }
+                    self.patience.wait(error)?;
                     is_open = false;
                 }
             }
@@ -194,7 +166,7 @@ impl<'d> Client<'_, 'd, '_> {
 
     /// Makes one request and takes what comes.
     fn converse(&mut self, asked: &Asked, going: &mut Option<Going<'d>>) -> Result<Step, Failure> {
-        let Client { here, transport, request, received, tries, is_met } = self;
+        let Client { here, transport, request, received, patience, is_met } = self;
         let Here { db, runner, listener, .. } = &mut **here;
         let asked = match going {
             None => asked.clone(),
@@ -230,7 +202,7 @@ impl<'d> Client<'_, 'd, '_> {
                 partial.add(&block);
             }
             *received += block.packed.len() as u64;
-            *tries = 0;
+            patience.renew();
             let text = std::mem::take(&mut *said.borrow_mut());
             if !text.is_empty() {
                 listener.said(&text);
@@ -313,22 +285,4 @@ impl<'d> Going<'d> {
 fn unpacker() -> Result<Unpacker> {
     // Only memory could be lacking for it.
     Unpacker::new().map_err(|error| Error::Protocol(error.to_string()))
-}
-
-/// What was read, or in better words why it was not.
-fn failed<T>(read: Result<T>, bands: &mut Demultiplexer<'_, '_, '_>) -> Result<T, Failure> {
-    read.map_err(|error| match bands.take_failure() {
-        Some(error @ Error::Refused(_)) => Failure::Final(error),
-        // A connection that is cut may be so in the middle of a packet.
-        Some(error) => Failure::Cut(error),
-        None => Failure::from(error),
-    })
-}
-
-/// An answer that makes no sense, of a connection that may have been cut.
-fn cut(error: Error) -> Error {
-    match error {
-        Error::Protocol(text) => Error::Connection(io::Error::other(text)),
-        error => error,
-    }
 }

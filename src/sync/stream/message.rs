@@ -17,7 +17,7 @@ use crate::sync::protocol::{MAX_HAVES, MAX_REFS, RemoteRef};
 /// The command of a stream, in a request of upload-pack and of receive-pack; and the capability that tells of it.
 pub(in crate::sync) const COMMAND: &str = "isodb-stream";
 /// The one version there is.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 /// The most prefixes that are asked for.
 const MAX_PREFIXES: usize = 1 << 12;
 /// The most bytes that the list of refs may have.
@@ -93,9 +93,7 @@ impl Asked {
 
     /// Writes the request.
     pub(super) fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        write_line(out, &format!("command={COMMAND}"))?;
-        self.encode().chunks(MAX_DATA).try_for_each(|data| write_data(out, data))?;
-        write_flush(out)
+        write_message(out, &self.encode())
     }
 
     /// Reads what stands behind the command.
@@ -269,6 +267,13 @@ impl Head {
     }
 }
 
+/// Writes a request of the stream.
+pub(super) fn write_message(out: &mut dyn Write, body: &[u8]) -> std::io::Result<()> {
+    write_line(out, &format!("command={COMMAND}"))?;
+    body.chunks(MAX_DATA).try_for_each(|data| write_data(out, data))?;
+    write_flush(out)
+}
+
 /// All the packets of a request behind its command.
 pub(super) fn read_body(packets: &mut Packets<'_>) -> Result<Vec<u8>> {
     let mut body = Vec::new();
@@ -300,12 +305,12 @@ pub(super) fn ids(cursor: &mut Cursor<'_>, limit: usize) -> Result<Vec<Id>> {
     (0..count).map(|_| cursor.id()).collect()
 }
 
-fn put_position(out: &mut Vec<u8>, position: Position) {
+pub(super) fn put_position(out: &mut Vec<u8>, position: Position) {
     put_number(out, position.records);
     put_number(out, position.pieces.map_or(0, |arrived| arrived.saturating_add(1)));
 }
 
-fn position(cursor: &mut Cursor<'_>) -> Result<Position> {
+pub(super) fn position(cursor: &mut Cursor<'_>) -> Result<Position> {
     Ok(Position { records: cursor.number()?, pieces: cursor.number()?.checked_sub(1) })
 }
 

@@ -7,12 +7,17 @@
 mod answer;
 mod block;
 mod fetch;
+mod journal;
+mod kept;
+mod link;
 mod message;
 mod partial;
 mod plan;
 mod push;
+mod receive;
 mod record;
 mod send;
+mod submit;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -20,8 +25,11 @@ mod wire;
 
 pub(super) use answer::answer;
 pub(super) use fetch::{Carried, fetch};
+pub(super) use kept::Kept;
 pub(super) use message::{Asked, COMMAND};
 pub(super) use plan::Plan;
 pub use plan::Totals;
-pub(super) use push::{planned, take};
+pub(super) use push::{Submission, planned, submit};
+pub(super) use receive::{look_through, take, take_on};
 pub(super) use send::{Position, write};
+pub(super) use submit::{Outcome, Submitted};

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sha2::{Digest as _, Sha256};
+
 use super::record::MAX_PARENTS;
+use super::submit::Token;
 use crate::database::{self, Database, is_merge_commit};
 use crate::object::{BlobId, Commit, CommitId, Id, Kind, Objects, TagId, TreeId};
 use crate::store::Store;
@@ -109,6 +112,17 @@ impl Plan {
         }
         plan.totals.commits = plan.commits.len() as u64;
         Ok(plan)
+    }
+
+    /// What tells this stream from any other: it is made of these commits and tags alone.
+    pub(super) fn token(&self) -> Token {
+        let mut hasher = Sha256::new();
+        self.commits.iter().for_each(|planned| hasher.update(planned.id.0.as_bytes()));
+        hasher.update([0]);
+        self.tags.iter().for_each(|tag| hasher.update(tag.0.as_bytes()));
+        let mut token = Token::default();
+        token.copy_from_slice(&hasher.finalize()[..16]);
+        token
     }
 
     fn planned(&mut self, db: &Database, id: CommitId, kept: &mut usize) -> Result<Planned, Unplanned> {

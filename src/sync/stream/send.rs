@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use super::block::{FULL, Packer};
+use super::block::{FULL, Packer, SHORT};
 use super::plan::{Own, Plan, Planned};
 use super::record::{Content, KeyPart, MAX_VERSIONS, Parent, Record, Same, To, check};
 use crate::database::Database;
@@ -99,8 +99,9 @@ struct Sender<'d> {
     plan: &'d Plan,
     from: Position,
     sink: SyncSender<(Vec<u8>, u64)>,
-    /// The records of the block that is being filled.
+    /// The records of the block that is being filled, and when it is full.
     raw: Vec<u8>,
+    full: usize,
     /// How many records there were, sent or passed over. Read by the threads that read ahead.
     records: Arc<AtomicU64>,
     /// The number of each content that was sent.
@@ -114,7 +115,8 @@ struct Sender<'d> {
 impl<'d> Sender<'d> {
     fn new(db: &'d Database, plan: &'d Plan, from: Position, sink: SyncSender<(Vec<u8>, u64)>) -> Sender<'d> {
         let (raw, records, numbers) = (Vec::with_capacity(2 * FULL), Arc::new(AtomicU64::new(0)), IdMap::default());
-        Sender { db, plan, from, sink, raw, records, numbers, path: Vec::new(), documents: 0 }
+        let full = if from == Position::default() { FULL } else { SHORT };
+        Sender { db, plan, from, sink, raw, full, records, numbers, path: Vec::new(), documents: 0 }
     }
 
     fn run(mut self) -> Result<(), Stopped> {
@@ -158,7 +160,7 @@ impl<'d> Sender<'d> {
 
     fn put(&mut self, record: &Record<'_>) -> Result<(), Stopped> {
         record.encode(&mut self.raw);
-        if self.raw.len() >= FULL { self.hand_over() } else { Ok(()) }
+        if self.raw.len() >= self.full { self.hand_over() } else { Ok(()) }
     }
 
     fn hand_over(&mut self) -> Result<(), Stopped> {
@@ -403,7 +405,7 @@ impl Write for Pieces<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let passed = usize::try_from(self.passed).map_or(bytes.len(), |passed| passed.min(bytes.len()));
         self.passed -= passed as u64;
-        for piece in bytes[passed..].chunks(FULL) {
+        for piece in bytes[passed..].chunks(self.sender.full) {
             if let Err(stopped) = self.sender.put(&Record::Piece(piece)) {
                 self.stopped = Some(stopped);
                 return Err(io::ErrorKind::BrokenPipe.into());

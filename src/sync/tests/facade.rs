@@ -97,7 +97,7 @@ fn refs_move_from_where_they_are() {
     let go = |edits: &[PushEdit], is_atomic| {
         let mut notes = Notes::default();
         let mut here = Here { db: &db, who: &ident(3), runner: &mut runner().unwrap(), listener: &mut notes };
-        let request = PushRequest { edits, options: PushOptions { is_atomic } };
+        let request = PushRequest { edits, options: PushOptions { is_atomic }, known: &[], speaks_stream: false };
         (super::super::push(&mut here, &mut to(&other), &request).unwrap(), notes)
     };
     let (pushed, notes) = go(&[edit("main", None, Some(one))], false);

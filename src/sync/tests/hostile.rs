@@ -151,7 +151,7 @@ fn answer(disk: &FaultDisk, service: Service, request: &[u8]) -> (Result<bool, E
     let db = reopen(disk);
     let mut said = Vec::new();
     let mut runner = runner().unwrap();
-    let limits = ServeLimits { max_pack: 1 << 20 };
+    let limits = ServeLimits { max_pack: 1 << 20, ..ServeLimits::default() };
     let answered = Server::new(&db, ident(5), &mut runner, limits).answer(service, &mut &request[..], &mut said);
     assert_whole(&db, &db.heads().unwrap());
     (answered, said)

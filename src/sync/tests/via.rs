@@ -172,7 +172,7 @@ fn little_goes_to_and_fro() {
     nodes[1].write();
     let back = nodes[1].visit(&stick).unwrap().left.unwrap();
     assert_eq!(back.commits, 1);
-    assert!(back.bytes < 2000 && back.bytes < first.bytes / 8, "{back:?} after {first:?}");
+    assert!(back.bytes < 600 && back.bytes < first.bytes / 3, "{back:?} after {first:?}");
     let came = nodes[0].visit(&stick).unwrap();
     assert!(matches!(came.files[1].state, ViaState::Taken(_)), "{came:?}");
     assert_eq!((came.merged.unwrap().head, came.left.unwrap().commits), (nodes[1].head().unwrap(), 0));

@@ -163,14 +163,33 @@ impl<S: FnMut(Service) -> Result<Connection>> Transport for Pipes<S> {
         service: Service,
         body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Box<dyn Read + '_>> {
+        // A push is one request in git's way; who waits for the end of the pack sees it.
+        self.ask(service, body, service == Service::ReceivePack)
+    }
+
+    fn stream(
+        &mut self,
+        service: Service,
+        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Box<dyn Read + '_>> {
+        self.ask(service, body, false)
+    }
+}
+
+impl<S> Pipes<S> {
+    fn ask(
+        &mut self,
+        service: Service,
+        body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+        is_last: bool,
+    ) -> Result<Box<dyn Read + '_>> {
         let not_there = || Error::Connection(io::Error::other(format!("{} is not running", service.name())));
         let running = self.running.as_mut().filter(|(found, _)| *found == service);
         let (_, connection) = running.ok_or_else(not_there)?;
         let input = connection.input.as_mut().ok_or_else(not_there)?;
         match body(input).and_then(|()| input.flush()) {
             Ok(()) => {
-                // A push is one request; who waits for the end of the pack sees it.
-                if service == Service::ReceivePack {
+                if is_last {
                     connection.input = None;
                 }
             }

@@ -155,3 +155,79 @@ fn little_is_sent_where_little_is_new() {
     assert!((nothing..=900).contains(&one), "{one}");
     assert_eq!(farm.field(&["get", "--at", "origin/main", "cows/7"]).ok().text(), "{\"kg\":9}");
 }
+
+#[test]
+fn little_is_pushed_where_little_is_new() {
+    let farm = Farm::new(OursByHttp);
+    farm.field(&["pull", "-q"]).ok();
+    let pushed = || {
+        farm.link.take();
+        farm.field(&["push", "-q"]).ok();
+        farm.link.take().concat().iter().sum::<u64>()
+    };
+    let nothing = pushed();
+    assert!(nothing <= 500, "{nothing}");
+    let mine = farm.put("cows/7", "{\"kg\":9}");
+    let one = pushed();
+    assert!((nothing..=700).contains(&one), "{one}");
+    assert_eq!(farm.barn(), mine);
+    // What is believed of the barn is not so any more: it is asked, and nothing is lost.
+    farm.sandbox.isodb_with_input(["--db", "barn.isodb", "put", "cows/8"], "{\"kg\":80}").ok();
+    farm.put("cows/9", "{\"kg\":90}");
+    farm.field(&["push", "-q"]).status(3);
+    farm.field(&["sync", "-q"]).ok();
+    assert_eq!(farm.field(&["push", "-q"]).ok().text(), "");
+}
+
+#[test]
+fn an_answer_that_is_lost() {
+    for carrier in [OursByHttp, OursBySsh] {
+        let farm = Farm::new(carrier);
+        farm.field(&["pull", "-q"]).ok();
+        let moves = || farm.sandbox.isodb(["--db", "barn.isodb", "ref", "log", "main"]).ok().lines().len();
+        farm.link.take();
+        farm.put("mine", "first");
+        farm.field(&["push", "-q"]).ok();
+        let (at, came) = longest(&farm.link.take(), 1);
+        let before = moves();
+        // The barn takes it, and the field hears of that from its next attempt.
+        for (number, after) in [came - 20, came - 1].into_iter().enumerate() {
+            let mine = farm.put("mine", format!("{after}"));
+            farm.link.plan(&planned(at, Fault::Cut(after)));
+            farm.field(&["push", "-q"]).ok();
+            assert_eq!((farm.link.struck(), farm.barn()), (1, mine), "{carrier:?}");
+            assert_eq!(moves(), before + number + 1, "once and not twice");
+        }
+        farm.whole_barn("in the end");
+    }
+}
+
+#[test]
+fn a_push_over_a_link_that_is_cut_again_and_again() {
+    const EVERY: u64 = 200_000;
+    // Of so many bytes half are lost in hexadecimal, which the link does not carry.
+    let many = "awk 'BEGIN { s = 7; for (n = 0; n < 7000; n++) { v = \"\"; for (i = 0; i < 40; i++) { \
+        s = (s * 69069 + 1) % 4294967296; v = v sprintf(\"%05x\", int(s / 4096)) } \
+        printf \"{\\\"key\\\":\\\"n/%d\\\",\\\"value\\\":\\\"%s\\\"}\\n\", n, v } }'";
+    let pushed = |carrier: Carrier, fault: Fault| {
+        let farm = Farm::new(carrier);
+        // There is much to check.
+        farm.field(&["config", "sync.timeout", "60"]).ok();
+        farm.field(&["pull", "-q"]).ok();
+        farm.sandbox.bash(&format!("{many} | isodb --db field.isodb apply -q --no-sync > out")).ok();
+        farm.link.take();
+        farm.link.plan_both(&[Fault::None], &[fault]);
+        farm.field(&["push", "-q"]).ok();
+        assert_eq!(farm.barn(), farm.field(&["rev-parse", "main"]).ok().line());
+        farm.whole_barn("in the end");
+        let left = farm.sandbox.bash("find barn.isodb/isodb/partial -type f").ok().text();
+        assert_eq!(left, "");
+        (farm.link.take().iter().map(|counts| counts[0]).sum::<u64>(), farm.link.struck())
+    };
+    for carrier in [OursByHttp, OursBySsh] {
+        let (whole, _) = pushed(carrier, Fault::None);
+        let (sent, struck) = pushed(carrier, Fault::Cut(EVERY));
+        assert!(whole > 3 * EVERY && struck >= 3, "{carrier:?}: {whole}, {struck}");
+        assert!(sent - whole < whole / 10, "{carrier:?}: {sent} of {whole}");
+    }
+}

@@ -211,10 +211,14 @@ pub(crate) fn print_outcome(context: &Context, outcome: Outcome, as_json: bool) 
 
 /// What a database takes from those who push.
 pub(crate) fn serve_limits(db: &Database) -> Result<ServeLimits> {
-    Ok(match db.config().get_number("receive.maxInputSize")? {
-        Some(max_pack) if max_pack > 0 => ServeLimits { max_pack },
-        _ => ServeLimits::default(),
-    })
+    let mut limits = ServeLimits::default();
+    if let Some(max_pack) = db.config().get_number("receive.maxInputSize")?.filter(|size| *size > 0) {
+        limits.max_pack = max_pack;
+    }
+    if let Some(max_kept) = db.config().get_number("receive.maxKeptSize")? {
+        limits.max_kept = max_kept;
+    }
+    Ok(limits)
 }
 
 /// Serves a database on stdin and stdout.

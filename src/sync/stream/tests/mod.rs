@@ -3,11 +3,13 @@
 mod histories;
 mod hostile;
 mod links;
+mod pushes;
 
 use super::block::{Block, Unpacker};
 use super::plan::{Plan, Totals, Unplanned};
 use super::send::{Position, write};
 use super::take::Taker;
+use super::{Kept, Outcome, Submitted};
 use crate::database::{Database, Quarantine, RefMove};
 use crate::object::{CommitId, Id};
 use crate::script::InProcess;
