@@ -110,9 +110,9 @@ pub use store::{
 pub use sync::{
     AgreeOptions, Agreed, Agreement, Arrival, Arrived, Bundle, BundleFile, BundleHeader, BundlePlan, BundleReport,
     BundleRequest, Clone as DatabaseClone, Cloned, Credentials, Difference, Direction, Error as SyncError, FetchLimits,
-    FetchOptions, FetchRequest, FetchWish, Fetched, Fetching, Here, HttpOptions, Keeper, Listener, Location, Meeting,
-    NodeName, NodeNameError, NotMoved, Offer, Offered, Peer, PeerNote, Progress, PushEdit, PushOptions, PushReport,
-    PushRequest, PushWish, Pushed, Pushing, Remote, RemoteRef, ServeLimits, Server, Service, Source, SshOptions,
+    FetchOptions, FetchRequest, FetchWish, Fetched, Fetching, Here, HttpOptions, Listener, Location, Meeting, NodeName,
+    NodeNameError, NotMoved, Offer, Offered, Peer, PeerNote, Progress, PushEdit, PushOptions, PushReport, PushRequest,
+    PushWish, Pushed, Pushing, Remote, RemoteRef, ServeLimits, Server, Service, Source, SshOptions,
     Totals as StreamTotals, Traffic, Transport, Unit, Via, ViaFile, ViaLeft, ViaRequest, ViaState, WentBack, agree,
     by_command, by_daemon, by_http, meet, offer, pause_before, pull, push, take_bundle, to_database, upstream, via,
     write_file,

@@ -225,10 +225,9 @@ fn of_sync(context: &Context, error: &SyncError) -> (Status, Option<String>) {
         SyncError::Exists(_) => (Status::Usage, Some("name another directory".into())),
         SyncError::NoRef { .. } => (Status::No, Some("`isodb ls-remote URL` lists the refs that it has".into())),
         SyncError::NotLetIn { .. } => (Status::Damaged, None),
-        SyncError::Http { status: 401, .. } => (
-            Status::System,
-            Some("set ISODB_TOKEN or http.tokenFile, or have git keep it by a credential.helper".into()),
-        ),
+        SyncError::Http { status: 401, .. } => {
+            (Status::System, Some("set ISODB_TOKEN or http.tokenFile, or write https://USER:PASSWORD@HOST/PATH".into()))
+        }
         SyncError::Bundle(_) => (Status::Damaged, None),
         SyncError::Lacking { .. } => (
             Status::No,

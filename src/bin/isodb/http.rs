@@ -1,14 +1,12 @@
 //! How servers of HTTP are spoken to, from the environment and the settings: git's names where it has them.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use isodb::{Credentials, HttpOptions, Keeper};
+use isodb::{Credentials, HttpOptions};
 
 use crate::context::{Context, variable};
-use crate::credentials::GitKeeper;
 use crate::error::Failure;
 
 impl Context {
@@ -32,12 +30,8 @@ impl Context {
             Some(proxy) => (Some(proxy).filter(|proxy| !proxy.is_empty()), Vec::new()),
             None => proxy_of_environment(address)?,
         };
-        let keeper: Option<Arc<dyn Keeper>> = match &token {
-            Some(_) => None,
-            None => Some(Arc::new(GitKeeper::new(address))),
-        };
         let (credentials, idle) = (token.map(Credentials::Token), self.link_timeout()?);
-        Ok(HttpOptions { credentials, keeper, authorities, proxy, no_proxy, idle })
+        Ok(HttpOptions { credentials, authorities, proxy, no_proxy, idle })
     }
 
     /// How long nothing may come or go over a link, where a setting says that.

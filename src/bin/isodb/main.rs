@@ -5,7 +5,6 @@ mod bulk;
 mod commands;
 mod complete;
 mod context;
-mod credentials;
 mod document;
 mod edit;
 mod error;

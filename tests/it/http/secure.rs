@@ -40,50 +40,6 @@ fn tokens() {
 }
 
 #[test]
-fn passwords_that_git_keeps() {
-    let farm = Farm::new();
-    farm.put("a", "1");
-    farm.sandbox.write("tokens", TOKENS);
-    let server = farm.serve(&["--token-file", "tokens", "-q"]);
-    let url = format!("{}/farm.isodb", server.url);
-    // git knows nothing, and asks nobody.
-    refused(farm.sandbox.isodb(["ls-remote", &url]), 5, "it wants a token or a password");
-    let helper = "#!/bin/sh\n(echo \"$1\"; cat; echo) >>\"$HOME/asked\"\n[ \"$1\" != get ] || cat \"$HOME/known\"\n";
-    farm.sandbox.write("helper", helper);
-    farm.bash("chmod +x helper; git config --global credential.helper $PWD/helper").ok();
-    let asked = || {
-        let path = farm.sandbox.path().join("asked");
-        let said = std::fs::read_to_string(&path).unwrap_or_default();
-        let _ = std::fs::remove_file(path);
-        said
-    };
-    let actions = || asked().split("\n\n").filter_map(|one| one.lines().next().map(str::to_owned)).collect::<Vec<_>>();
-    farm.sandbox.write("known", "username=ann\npassword=second-token\n");
-    farm.sandbox.isodb(["ls-remote", &url.replace("http://", "http://bo@")]).ok();
-    let said = asked();
-    assert!(said.starts_with("get\n") && said.contains("protocol=http\n") && said.contains("username=bo\n"), "{said}");
-    assert!(said.contains("\n\nstore\n") && said.contains("password=second-token\n"), "{said}");
-    // Once a command, whatever it does.
-    farm.sandbox.isodb(["clone", "-q", &url, "mine.isodb"]).ok();
-    assert_eq!(actions(), ["get", "store"]);
-    farm.sandbox.isodb_with_input(["--db", "mine.isodb", "put", "b"], "2").ok();
-    farm.sandbox.isodb(["--db", "mine.isodb", "sync", "-q"]).ok();
-    assert_eq!(actions(), ["get", "store"]);
-    farm.sandbox.write("known", "username=ann\npassword=nonsense\n");
-    let said = refused(farm.sandbox.isodb(["ls-remote", &url]), 5, "does not accept the token or password").stderr();
-    assert!(!said.contains("nonsense"), "{said}");
-    assert_eq!(actions(), ["get", "erase"]);
-    // What isodb is told itself counts more, and where there is no git it is as if that knew nothing.
-    let mut command = farm.sandbox.isodb_command(["ls-remote", &url]);
-    command.env("ISODB_TOKEN", "first-token");
-    run(command, None).ok();
-    let mut command = farm.sandbox.isodb_command(["ls-remote", &url]);
-    command.env("PATH", "/nowhere");
-    refused(run(command, None), 5, "it wants a token or a password");
-    assert_eq!(actions(), [""; 0]);
-}
-
-#[test]
 fn a_server_that_anybody_could_reach() {
     let farm = Farm::new();
     let serve = |args: &[&str]| farm.sandbox.isodb([&["serve", "farm.isodb"], args].concat());

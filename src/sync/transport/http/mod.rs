@@ -5,12 +5,10 @@
 //! asks goes to another machine than the one that the address names, nor into an error.
 
 mod address;
-mod keeper;
 mod upload;
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -20,8 +18,6 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
 use self::address::Address;
-use self::keeper::Asking;
-pub use self::keeper::Keeper;
 use self::upload::Upload;
 use super::{IDLE, Transport};
 use crate::sync::error::{Error, Result, excerpt};
@@ -61,8 +57,6 @@ impl fmt::Debug for Credentials {
 pub struct HttpOptions {
     /// What shows who asks, where the address itself has no name and password.
     pub credentials: Option<Credentials>,
-    /// Who is asked for them where there are none and a server wants them.
-    pub keeper: Option<Arc<dyn Keeper>>,
     /// Certificates in PEM of those who vouch for servers, in place of the web's own.
     pub authorities: Option<Vec<u8>>,
     /// The proxy of HTTP that leads to all servers but some: `http://[USER:PASSWORD@]HOST:PORT`.
@@ -81,8 +75,7 @@ pub fn by_http(address: &str, options: &HttpOptions) -> Result<impl Transport + 
     let address: Address = address.parse()?;
     let credentials = address.credentials.clone().or_else(|| options.credentials.clone());
     let agent = new_agent(options, &address)?;
-    let asking = Asking::new(options.keeper.clone());
-    Ok(Http { agent, options: options.clone(), address, credentials, is_bearer: false, asking })
+    Ok(Http { agent, options: options.clone(), address, credentials, is_bearer: false })
 }
 
 fn new_agent(options: &HttpOptions, address: &Address) -> Result<Agent> {
@@ -145,7 +138,6 @@ struct Http {
     credentials: Option<Credentials>,
     /// Whether the server wants a token by itself.
     is_bearer: bool,
-    asking: Asking,
 }
 
 /// What a request asks for and how.
@@ -260,7 +252,7 @@ impl Http {
             let ran = run(&self.agent, self.request(asked));
             let passes = match &ran {
                 Ok(response) => {
-                    if self.turns_to_bearer(response) || self.finds_credentials(response) {
+                    if self.turns_to_bearer(response) {
                         continue;
                     }
                     matches!(response.status().as_u16(), 429 | 502 | 503 | 504)
@@ -282,25 +274,6 @@ impl Http {
         }
         self.is_bearer = challenges(response.headers(), "bearer") && !challenges(response.headers(), "basic");
         self.is_bearer
-    }
-
-    /// Whether there is something to show to a server that wants that.
-    fn finds_credentials(&mut self, response: &Response<Body>) -> bool {
-        let address = self.address.to_string();
-        match response.status() {
-            StatusCode::UNAUTHORIZED => match self.asking.wanted(&address, self.credentials.as_ref()) {
-                Some(found) => {
-                    self.credentials = Some(found);
-                    true
-                }
-                None => false,
-            },
-            StatusCode::OK => {
-                self.asking.taken(&address, self.credentials.as_ref());
-                false
-            }
-            _ => false,
-        }
     }
 
     fn request(&self, asked: Asked<'_>) -> ureq::http::request::Builder {
