@@ -4,13 +4,14 @@ use std::cell::RefCell;
 
 use super::Totals;
 use super::block::{Block, Unpacker};
-use super::link::{Failure, Patience, cut, failed};
+use super::link::{Failure, failed};
 use super::message::{Answer, Asked, Head, Wanted, digest};
 use super::partial::{Found, Partial};
 use super::take::Taker;
 use super::wire::wrong;
 use crate::database::{Database, Quarantine};
 use crate::object::{CommitId, Id};
+use crate::sync::again::{Patience, cut};
 use crate::sync::error::{Error, Result};
 use crate::sync::fetch::{FetchRequest, haves};
 use crate::sync::here::{Direction, Here, Progress, Unit};

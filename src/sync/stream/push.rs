@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use sha2::{Digest as _, Sha256};
 
-use super::link::{Failure, Patience, cut, failed, is_unreachable};
+use super::link::{Failure, failed, is_unreachable};
 use super::plan::{Plan, Unplanned};
 use super::send::{Position, write};
 use super::submit::{Outcome, PushId, Submitted};
@@ -14,6 +14,7 @@ use super::wire::wrong;
 use crate::database::Database;
 use crate::object::{CommitId, Id};
 use crate::store::new_stem;
+use crate::sync::again::{Patience, cut};
 use crate::sync::error::{Error, Result};
 use crate::sync::exchange::PushEdit;
 use crate::sync::here::{Direction, Here, Progress, Unit};
