@@ -14,7 +14,8 @@ const CHUNK: usize = 64;
 
 impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
     /// Does `work` for each key and the document there, on so many threads (0: as many as the machine runs at once).
-    /// The answers are in the order of the keys.
+    /// The answers are in the order of the keys. The store is told of the contents of some documents before `work` is called
+    /// for them, which is likely to read them.
     pub fn get_many<T: Send>(
         &self,
         keys: &[Key],

@@ -12,7 +12,7 @@ use std::thread::ScopedJoinHandle;
 
 use super::walk::{Documents, Piece, Range};
 use super::{Document, Error, Key, Result, Tree};
-use crate::object::{Id, Kind, Objects};
+use crate::object::Objects;
 
 /// So many documents are walked before other threads are started.
 const ALONE: usize = 64;
@@ -22,8 +22,6 @@ const STRETCH: usize = 256;
 /// few hundred.
 const SHORT: u64 = 16;
 const SHORT_STRETCH: usize = 64;
-/// So many contents are announced to the store at once.
-const GROUP: usize = 32;
 const STRETCH_BYTES: usize = 256 << 10;
 /// No thread goes further ahead than so many documents, or bytes of them.
 const AHEAD: usize = 1 << 14;
@@ -109,24 +107,14 @@ fn stretch<'a, O: Objects + ?Sized, T, E: From<Error>>(
     objects: &'a O,
     work: impl Fn(&'a O, Key, Document) -> Result<(T, usize), E>,
 ) -> Stretch<T, E> {
-    let (mut found, mut bytes) = (Vec::new(), 0usize);
-    loop {
-        // Where documents are large, no more are taken than the stretch may hold.
-        let mean = bytes.checked_div(found.len()).map_or(STRETCH_BYTES, |mean| mean.max(1));
-        let group: Vec<_> = documents.by_ref().take((STRETCH_BYTES / 8 / mean).clamp(1, GROUP)).collect();
-        if group.is_empty() {
-            break;
-        }
-        let contents: Vec<Id> = group.iter().flatten().map(|(_, document)| document.blob.0).collect();
-        objects.soon(Kind::Blob, &contents);
-        for item in group {
-            match item.map_err(E::from).and_then(|(key, document)| work(objects, key, document)) {
-                Ok((item, held)) => {
-                    found.push(item);
-                    bytes += held;
-                }
-                Err(error) => return Stretch { found, bytes, left: Err(error) },
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while let Some(item) = documents.next() {
+        match item.map_err(E::from).and_then(|(key, document)| work(objects, key, document)) {
+            Ok((item, held)) => {
+                found.push(item);
+                bytes += held;
             }
+            Err(error) => return Stretch { found, bytes, left: Err(error) },
         }
         // The last few edges of a tree are no piece worth its while.
         let is_long = |times| found.len() >= times * len || bytes >= times * STRETCH_BYTES;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::folder::{self, Edge, Folder};
 use super::key::text_len;
 use super::{Document, Error, Key, Result, Tree};
-use crate::object::{self, Id, Kind, Objects, TreeId};
+use crate::object::{self, Objects, TreeId};
 
 /// Which documents a listing gives.
 #[derive(Clone, Debug, Default)]
@@ -134,9 +134,8 @@ impl<'a, O: Objects + ?Sized> Documents<'a, O> {
         let in_range = first_child.is_none();
         if !folder.is_leaf() {
             self.levels.push(Level { id, tree: folder.tree, next: 0, path_len: self.path.len(), text_len });
-            match first_child {
-                Some(name) => self.seek(name.as_bytes())?,
-                None => self.announce(),
+            if let Some(name) = first_child {
+                self.seek(name.as_bytes())?;
             }
         }
         Ok(document.filter(|_| in_range))
@@ -147,17 +146,7 @@ impl<'a, O: Objects + ?Sized> Documents<'a, O> {
         let tree = self.objects.tree(id)?;
         let Some(&Level { path_len, text_len, .. }) = self.levels.last() else { return Ok(()) };
         self.levels.push(Level { id, tree, next: 0, path_len, text_len });
-        self.announce();
         Ok(())
-    }
-
-    /// Tells that the children of the last tree are read next.
-    fn announce(&self) {
-        let Some(level) = self.levels.last() else { return };
-        let children: Vec<Id> = level.tree.iter().filter(|entry| entry.is_tree()).map(|entry| entry.id).collect();
-        if children.len() > 1 {
-            self.objects.soon(Kind::Tree, &children);
-        }
     }
 
     /// Goes to the first child of the last folder whose name is not less than this.
