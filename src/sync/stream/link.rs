@@ -22,10 +22,7 @@ impl From<Error> for Failure {
 }
 
 /// What was read, or in better words why it was not.
-pub(super) fn failed<T>(
-    read: Result<T>,
-    bands: &mut Demultiplexer<'_, '_, '_>,
-) -> Result<T, Failure> {
+pub(super) fn failed<T>(read: Result<T>, bands: &mut Demultiplexer<'_, '_, '_>) -> Result<T, Failure> {
     read.map_err(|error| match bands.take_failure() {
         Some(error @ Error::Refused(_)) => Failure::Final(error),
         // A connection that is cut may be so in the middle of a packet.
