@@ -52,7 +52,7 @@ enum Command {
     /// refs/remotes/NAME/…, NAME being whoever wrote it, and its tags as tags. Printed are the refs that have moved here, each
     /// an id, a tab and its name. An older bundle takes nothing back. Exit 1 when it builds on commits that are not here.
     ///
-    /// With --json, a ref is {"ref","there","old","new","change"}, as of `isodb fetch`.
+    /// With --json, a ref is {"ref","there","old","new","change","reason"}, as of `isodb fetch`.
     #[command(after_help = "Examples:
   isodb bundle apply /media/stick/barn.bundle
   isodb bundle apply --as office farm.bundle && isodb merge office/main")]
