@@ -48,7 +48,7 @@ pub struct ViaRequest<'a> {
 pub struct Via {
     /// The bundles that were there, by name.
     pub files: Vec<ViaFile>,
-    /// What came of merging what they had of the current branch; nothing where none of them had it.
+    /// What came of merging what they had of the current branch; nothing where nobody has a commit of it, nor is one here.
     pub merged: Option<MergeOutcome>,
     /// The file that was left there; or why none was, though all else is done.
     pub left: Result<ViaLeft, Error>,
@@ -190,7 +190,7 @@ fn read(here: &mut Here<'_, '_>, request: &ViaRequest<'_>, one: &mut Found, sour
 
 /// Merges what the files have of the current branch.
 fn merge(here: &mut Here<'_, '_>, found: &[Found]) -> Result<Option<MergeOutcome>> {
-    let (current, _) = here.db.head()?;
+    let (current, head) = here.db.head()?;
     let mut heads = Vec::new();
     for one in found.iter().filter(|one| matches!(one.state, Some(ViaState::Taken(_) | ViaState::Known))) {
         let refs = one.header.iter().flat_map(|header| &header.refs);
@@ -199,9 +199,10 @@ fn merge(here: &mut Here<'_, '_>, found: &[Found]) -> Result<Option<MergeOutcome
     heads.retain(|head| matches!(here.db.store().contains(head.0), Ok(true)));
     heads.sort_unstable();
     heads.dedup();
-    if heads.is_empty() {
+    if heads.is_empty() && head.is_none() {
         return Ok(None);
     }
+    // With nothing new it tells all the same what is left in conflict.
     Ok(Some(here.db.merge(&RefName::head(), Expect::Any, &heads, false, here.runner, here.who)?))
 }
 

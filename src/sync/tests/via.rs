@@ -190,7 +190,8 @@ fn who_comes_first_with_nothing_says_so() {
     let came = nodes[1].visit(&stick).unwrap();
     assert_eq!((came.merged, came.left.unwrap().commits), (None, 0));
     nodes[0].write();
-    nodes[0].visit(&stick).unwrap();
+    let merged = nodes[0].visit(&stick).unwrap().merged.unwrap();
+    assert_eq!((Some(merged.head), merged.is_new()), (nodes[0].head(), false));
     nodes[1].visit(&stick).unwrap();
     assert_eq!(nodes[1].head(), nodes[0].head());
     // All that are known have all by now: who is new gets all of it once they know of it.
