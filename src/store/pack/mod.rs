@@ -72,9 +72,10 @@ impl Failure {
     }
 }
 
-/// So many bytes of a pack are mapped before their pages are given back: they count as this process's memory. Of large
-/// packs that are no longer than this together the maps are looked at; from others, entries are copied.
+/// So many bytes of a pack are mapped before their pages are given back: they count as this process's memory.
 const MAPPED: usize = 64 << 20;
+/// Of large packs that have no more bytes than this together the maps are looked at; from others, entries are copied.
+const ROOM: usize = 40 << 20;
 /// So many times something is copied out of a large pack in any case: for an entry here and there it is cheaper than a look
 /// at the map, which takes in all the pages around it.
 const COPIED: u32 = 1024;

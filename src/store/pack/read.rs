@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::entry::{self, EntryHeader, EntryKind};
 use super::trail::{Trails, Window, longest_stream};
-use super::{Failure, Flaw, MAPPED, Pack, Stream, delta, inflate};
+use super::{Failure, Flaw, Pack, ROOM, Stream, delta, inflate};
 use crate::object::{Id, Kind, Object};
 use crate::store::cache::Cache;
 use crate::store::{IN_MEMORY_LIMIT, STREAM_PACKED_FROM};
@@ -26,7 +26,7 @@ pub(crate) struct Bases {
 impl Bases {
     /// At most `budget` bytes of bodies.
     pub(crate) fn new(budget: usize) -> Bases {
-        Bases { cache: Cache::new(budget), packs: AtomicU32::new(0), room: AtomicUsize::new(MAPPED) }
+        Bases { cache: Cache::new(budget), packs: AtomicU32::new(0), room: AtomicUsize::new(ROOM) }
     }
 
     /// Takes room for so many bytes; false where there is less.

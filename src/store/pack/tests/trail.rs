@@ -10,7 +10,7 @@ use crate::object::{Kind, Objects, hash};
 use crate::store::pack::delta::DeltaIndex;
 use crate::store::pack::index::Index;
 use crate::store::pack::trail::Window;
-use crate::store::pack::{Bases, COPIED, MAPPED, Pack};
+use crate::store::pack::{Bases, COPIED, Pack, ROOM};
 use crate::store::tests::noise;
 
 /// A pack and its index.
@@ -52,7 +52,7 @@ fn large_store(root: &std::path::Path, (pack, index): &Files) -> Store {
 
 /// The store, where there is no room for maps of large packs.
 fn without_room(store: Store) -> Store {
-    assert!(store.bases.take_room(MAPPED));
+    assert!(store.bases.take_room(ROOM));
     store
 }
 
@@ -156,7 +156,7 @@ fn what_is_announced_is_read_as_ever() {
     let place = Index::open(Bytes::Owned(index.clone())).unwrap().find(ids[6]).unwrap() as usize;
     index[offsets + place * 4..][..4].copy_from_slice(&0x7fff_ffffu32.to_be_bytes());
     let store = large_store(dir.path(), &(pack.clone(), index));
-    store.bases.give_room(MAPPED);
+    store.bases.give_room(ROOM);
     for round in 0..2 {
         for n in (0..ids.len()).rev() {
             store.soon(Kind::Blob, &[ids[n], ids[(n * 7) % ids.len()], hash(Kind::Blob, &n.to_le_bytes())]);
@@ -180,7 +180,7 @@ fn large_packs_are_mapped_while_there_is_room() {
     let open = || Pack::open(disk.clone(), dir.path().join("objects/pack/pack-0"), bases.clone()).unwrap();
     let is_copied = |pack: &Pack| pack.data().unwrap().is_copied();
     let len = files.0.len();
-    assert!(bases.take_room(MAPPED - len));
+    assert!(bases.take_room(ROOM - len));
     let (first, second) = (open(), open());
     for pack in [&first, &second] {
         // The first few are copied in any case.
