@@ -72,6 +72,25 @@ pub(super) fn in_conflict<O: Objects + Sync + ?Sized>(
     found.filter_map(|one| one.map(|(key, document)| Some((key, document?))).transpose()).collect()
 }
 
+/// Makes the keys in conflict of one tree those of another one, as far as these differ; only those at or below `prefix` if
+/// one is given.
+pub(super) fn follow<O: Objects + ?Sized>(
+    keys: &mut BTreeSet<Key>,
+    from: &Tree<'_, O>,
+    to: &Tree<'_, O>,
+    prefix: Option<&Key>,
+) -> Result<(), tree::Error> {
+    for change in from.diff(to, prefix)? {
+        let change = change?;
+        if change.new.is_some_and(|document| document.conflict.is_some()) {
+            keys.insert(change.key);
+        } else {
+            keys.remove(&change.key);
+        }
+    }
+    Ok(())
+}
+
 /// The same by a bound, and how many keys that has.
 fn among(
     tree: &Tree<'_, Store>,
@@ -87,12 +106,7 @@ fn among(
 fn since(bounds: &Bounds, near: TreeId, tree: &Tree<'_, Store>, prefix: Option<&Key>) -> Option<Vec<(Key, Document)>> {
     // All differs from nothing: that is walked in a better way.
     let mut keys = bounds.of(&[near]).filter(|_| near != TreeId::EMPTY)?;
-    for change in tree.with_root(near).diff(tree, prefix).ok()? {
-        let change = change.ok()?;
-        if change.new.is_some_and(|document| document.conflict.is_some()) {
-            keys.insert(change.key);
-        }
-    }
+    follow(&mut keys, &tree.with_root(near), tree, prefix).ok()?;
     Some(among(tree, keys, prefix).ok()?.0)
 }
 

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use super::MergeOutcome;
 use super::fold::{Folded, Merger};
-use crate::database::conflicts::{Bound, in_conflict};
+use crate::database::conflicts::{Bound, follow, in_conflict};
 use crate::database::error::Result;
 use crate::merge::Decision;
-use crate::object::{CommitId, TreeId};
+use crate::object::{CommitId, Objects, TreeId};
 use crate::tree::{Key, Tree};
 
 impl Merger<'_> {
@@ -34,14 +34,7 @@ impl Merger<'_> {
             None => {
                 let were: BTreeSet<Key> = self.db.conflicts(before, None)?.into_iter().map(|(key, _)| key).collect();
                 let mut are = were.clone();
-                for change in old.diff(&after, None)? {
-                    let change = change?;
-                    if change.new.is_some_and(|document| document.conflict.is_some()) {
-                        are.insert(change.key);
-                    } else {
-                        are.remove(&change.key);
-                    }
-                }
+                follow(&mut are, &old, &after, None)?;
                 (were, are)
             }
         };
@@ -52,9 +45,7 @@ impl Merger<'_> {
         };
         Ok(Bound { tree, from: Vec::new(), keys: are.into_iter().collect() })
     }
-}
 
-impl Merger<'_> {
     /// What is in conflict in a merge, told by what is so in the commits that were merged.
     pub(super) fn bound(&mut self, frontier: &[CommitId], folded: &Folded) -> Result<Bound> {
         let from = frontier.iter().map(|head| self.commit_tree(Some(*head))).collect::<Result<_>>()?;
@@ -74,9 +65,6 @@ impl Folded {
     }
 }
 
-fn keys_in_conflict<O: crate::object::Objects + Sync + ?Sized>(
-    tree: &Tree<'_, O>,
-    keys: &[Key],
-) -> Result<BTreeSet<Key>> {
+fn keys_in_conflict<O: Objects + Sync + ?Sized>(tree: &Tree<'_, O>, keys: &[Key]) -> Result<BTreeSet<Key>> {
     Ok(in_conflict(tree, keys)?.into_iter().map(|(key, _)| key).collect())
 }
