@@ -1,7 +1,7 @@
 //! Which of a remote's refs may come in: each is judged on its own, and of what came with others, which may not, nothing is
 //! let in but what it shares with these.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use super::error::{Error, Result};
@@ -47,18 +47,29 @@ pub(super) fn refuse(
     runner: &mut dyn Runner,
 ) -> Result<Vec<Refusal>> {
     let found = refusals(quarantine, refs.iter().copied(), runner)?;
-    let of = |name: &RefName| found.iter().filter(|refusal| refusal.name == *name).collect::<Vec<_>>();
-    let mut refused = Vec::new();
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let mut of_name: HashMap<&RefName, Vec<&Refused>> = HashMap::new();
+    for refusal in &found {
+        of_name.entry(&refusal.name).or_default().push(&refusal.refused);
+    }
+    // Of refs at the same object one was judged.
+    let mut of_object: HashMap<Option<Id>, Vec<&Refused>> = HashMap::new();
     for one in refs.iter() {
-        // Of refs at the same object one was judged.
-        let same = refs.iter().filter(|other| other.id == one.id).map(|other| of(&other.name));
-        for refusal in same.flatten() {
-            refused.push(Refusal { name: one.name.clone(), refused: refusal.refused.clone() });
+        if let Some(refused) = of_name.get(&one.name) {
+            of_object.entry(one.id).or_default().extend(refused);
         }
     }
-    refs.retain(|one| refused.iter().all(|refusal| refusal.name != one.name));
+    let against = |one: &RemoteRef| of_object.get(&one.id).into_iter().flatten();
+    let mut refused = Vec::new();
+    for one in refs.iter() {
+        refused.extend(against(one).map(|why| Refusal { name: one.name.clone(), refused: (*why).clone() }));
+    }
+    let names: HashSet<&RefName> = refused.iter().map(|refusal| &refusal.name).collect();
+    refs.retain(|one| !names.contains(&one.name));
     // What cannot be said of one of them is said of all.
-    if refused.is_empty() && !found.is_empty() { Err(Error::NotLetIn { refusals: found }) } else { Ok(refused) }
+    if refused.is_empty() { Err(Error::NotLetIn { refusals: found }) } else { Ok(refused) }
 }
 
 /// What stands against refs, of those at the same object against one.
