@@ -84,7 +84,7 @@ pub use merge::{
 };
 pub use object::{
     BlobId, Commit, CommitId, Entry, EntryRef, Error as ObjectError, Hasher, Id, IdHasher, IdMap, IdSet, Ident, Kind,
-    Memory, Mode, Object, Objects, Overlay, Person, Prefix, Tag, TagId, Time, Tree as GitTree, TreeId, check,
+    Memory, Mode, Object, Objects, Overlay, Person, Prefix, ReadOnce, Tag, TagId, Time, Tree as GitTree, TreeId, check,
     decode_header, encode_header, encode_sorted, encode_tree, hash, tree_order,
 };
 pub use refs::{

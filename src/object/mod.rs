@@ -149,6 +149,11 @@ pub trait Objects {
         Tree::parse(self.require(id.0, Kind::Tree)?).map(Arc::new).map_err(|error| error.of_object(id.0))
     }
 
+    /// The same tree, for who will not ask for it again soon: it need not be kept.
+    fn tree_once(&self, id: TreeId) -> Result<Arc<Tree>, Error> {
+        self.tree(id)
+    }
+
     /// Tells that these objects, all of this kind, are about to be asked for. Nothing need come of it; a set may look for
     /// all of them at once, where that takes less time than one after the other.
     fn soon(&self, kind: Kind, ids: &[Id]) {
@@ -187,6 +192,10 @@ impl<T: Objects + ?Sized> Objects for &T {
         (**self).tree(id)
     }
 
+    fn tree_once(&self, id: TreeId) -> Result<Arc<Tree>, Error> {
+        (**self).tree_once(id)
+    }
+
     fn soon(&self, kind: Kind, ids: &[Id]) {
         (**self).soon(kind, ids);
     }
@@ -213,8 +222,43 @@ impl<T: Objects + ?Sized> Objects for Arc<T> {
         (**self).tree(id)
     }
 
+    fn tree_once(&self, id: TreeId) -> Result<Arc<Tree>, Error> {
+        (**self).tree_once(id)
+    }
+
     fn soon(&self, kind: Kind, ids: &[Id]) {
         (**self).soon(kind, ids);
+    }
+}
+
+/// A set of objects as it is for who asks for each tree once: none is kept. To keep what nobody asks for takes memory that
+/// was not used before, where what was freed a moment ago would have done.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOnce<'a, O: ?Sized>(pub &'a O);
+
+impl<O: Objects + ?Sized> Objects for ReadOnce<'_, O> {
+    fn get(&self, id: Id) -> Result<Option<Object>, Error> {
+        self.0.get(id)
+    }
+
+    fn require(&self, id: Id, kind: Kind) -> Result<Vec<u8>, Error> {
+        self.0.require(id, kind)
+    }
+
+    fn put(&self, kind: Kind, body: &[u8]) -> Result<Id, Error> {
+        self.0.put(kind, body)
+    }
+
+    fn put_after(&self, kind: Kind, body: &[u8], predecessor: Option<Id>) -> Result<Id, Error> {
+        self.0.put_after(kind, body, predecessor)
+    }
+
+    fn tree(&self, id: TreeId) -> Result<Arc<Tree>, Error> {
+        self.0.tree_once(id)
+    }
+
+    fn soon(&self, kind: Kind, ids: &[Id]) {
+        self.0.soon(kind, ids);
     }
 }
 

@@ -8,6 +8,8 @@ pub(super) const LEVEL: Compression = Compression::new(6);
 /// Bodies up to this size are stored as they are: trying to compress one costs more than writing it, and a document's
 /// tree, the most frequent of them, is an id and hardly more.
 const STORED: usize = 64;
+/// A block that is stored has at most so many bytes.
+const BLOCK: usize = 0xffff;
 
 /// A compressor to use again and again: making one costs more than compressing a small document.
 pub(super) fn compressor() -> Compress {
@@ -53,23 +55,37 @@ pub(super) fn deflate_body(compress: &mut Compress, body: &[u8], out: &mut Vec<u
     if body.len() > STORED {
         return deflate(compress, &[body], out);
     }
-    let len = body.len() as u16;
-    // zlib's header, and one block, the last, that is stored: its length, the same inverted, the bytes.
-    out.extend_from_slice(&[0x78, 0x01, 0x01]);
-    out.extend_from_slice(&len.to_le_bytes());
-    out.extend_from_slice(&(!len).to_le_bytes());
-    out.extend_from_slice(body);
+    store_body(body, out);
+}
+
+/// Appends a zlib stream of a whole body that is not compressed (RFC 1950 and 1951, 3.2.4).
+pub(super) fn store_body(body: &[u8], out: &mut Vec<u8>) {
+    // zlib's header, and blocks that are stored: whether it is the last, its length, the same inverted, the bytes.
+    out.extend_from_slice(&[0x78, 0x01]);
+    let count = body.len().div_ceil(BLOCK).max(1);
+    for at in 0..count {
+        let block = &body[at * BLOCK..body.len().min((at + 1) * BLOCK)];
+        let len = block.len() as u16;
+        out.push(u8::from(at + 1 == count));
+        out.extend_from_slice(&len.to_le_bytes());
+        out.extend_from_slice(&(!len).to_le_bytes());
+        out.extend_from_slice(block);
+    }
     out.extend_from_slice(&adler32(body).to_be_bytes());
 }
 
-/// The checksum at the end of a zlib stream, of few bytes: the sums cannot overflow.
+/// The checksum at the end of a zlib stream (RFC 1950).
 fn adler32(bytes: &[u8]) -> u32 {
     let (mut a, mut b) = (1u32, 0u32);
-    for &byte in bytes {
-        a += u32::from(byte);
-        b += a;
+    // Of so many bytes the sums cannot overflow.
+    for piece in bytes.chunks(4096) {
+        for &byte in piece {
+            a += u32::from(byte);
+            b += a;
+        }
+        (a, b) = (a % 65521, b % 65521);
     }
-    (b % 65521) << 16 | (a % 65521)
+    b << 16 | a
 }
 
 #[cfg(test)]
@@ -84,11 +100,29 @@ mod tests {
             for body in [vec![0xff; len], (0..len).map(|n| (n * n * 31) as u8).collect()] {
                 let mut out = b"before".to_vec();
                 deflate_body(&mut compress, &body, &mut out);
-                let mut back = Vec::new();
-                let mut inflated = flate2::bufread::ZlibDecoder::new(&out[6..]);
-                inflated.read_to_end(&mut back).unwrap();
-                assert!(back == body && inflated.into_inner().is_empty(), "{len}");
+                assert_eq!(inflate(&out[6..]), body, "{len}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_stored_round_trips() {
+        for len in [0, 1, 4096, 4097, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 200_000] {
+            for body in [vec![0xff; len], (0..len).map(|n| (n * n * 31) as u8).collect()] {
+                let mut out = Vec::new();
+                store_body(&body, &mut out);
+                assert_eq!(inflate(&out), body, "{len}");
+                assert!(is_quick(&out) && out.len() == len + 6 + 5 * len.div_ceil(BLOCK).max(1));
+            }
+        }
+    }
+
+    /// What a stream makes, which is all that there is.
+    fn inflate(stream: &[u8]) -> Vec<u8> {
+        let mut back = Vec::new();
+        let mut inflated = flate2::bufread::ZlibDecoder::new(stream);
+        inflated.read_to_end(&mut back).unwrap();
+        assert!(inflated.into_inner().is_empty());
+        back
     }
 }

@@ -18,7 +18,8 @@ use crate::object::Id;
 
 /// How the name of the directory ends, after the stem.
 const ENDING: &str = "-incoming";
-/// So many objects wait in memory, as long as they are short: the folders of a few hundred documents.
+/// So many objects wait in memory, where they cost no wait for the disk before they are checked: the folders of a few hundred
+/// documents.
 const HELD: usize = 4096;
 
 /// A directory that is made when something has to lie in it.

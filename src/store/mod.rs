@@ -226,6 +226,15 @@ impl Store {
         self.find(id, &|pack, offset| pack.read_checked(kind, offset, id), &from_file, &|object| object)
     }
 
+    /// A tree, and whether it is one of those that are kept.
+    fn read_tree(&self, id: TreeId) -> Result<(Arc<Tree>, bool)> {
+        if let Some(tree) = self.trees.get(&id.0) {
+            return Ok((tree, true));
+        }
+        let tree = Tree::parse(self.require(id.0, Kind::Tree)?).map_err(|error| error.of_object(id.0))?;
+        Ok((Arc::new(tree), false))
+    }
+
     fn open_file(&self, id: Id, path: &Path) -> Result<Option<Reader>> {
         match self.disk.open(path) {
             Ok(file) => Reader::new(file, id, path.to_owned()).map(Some),
@@ -388,9 +397,10 @@ impl Store {
     fn reuse(&self, id: Id) -> Result<bool> {
         let borrowed = self.borrowed()?;
         let by_list = |pending: &mut Pending| {
-            let listings = pending.listings(1 + borrowed.len())?;
-            let elsewhere = |source: &Source, listing| Ok(source.place_by(id, listing)?.map(|_| Place::Borrowed));
-            let mut found = self.own.place_by(id, &mut listings[0]);
+            let (listings, is_many) = pending.listings(1 + borrowed.len())?;
+            let elsewhere =
+                |source: &Source, listing| Ok(source.place_by(id, listing, is_many)?.map(|_| Place::Borrowed));
+            let mut found = self.own.place_by(id, &mut listings[0], is_many);
             for (source, listing) in borrowed.iter().zip(&mut listings[1..]) {
                 if let Ok(None) = found {
                     found = elsewhere(source, listing);
@@ -455,16 +465,17 @@ impl Objects for Store {
     }
 
     fn tree(&self, id: TreeId) -> Result<Arc<Tree>> {
-        if let Some(tree) = self.trees.get(&id.0) {
-            return Ok(tree);
-        }
-        let tree = Tree::parse(self.require(id.0, Kind::Tree)?).map_err(|error| error.of_object(id.0))?;
-        let (size, tree) = (tree.body().len(), Arc::new(tree));
-        if size >= KEPT_TREE {
+        let (tree, is_kept) = self.read_tree(id)?;
+        let size = tree.body().len();
+        if !is_kept && size >= KEPT_TREE {
             // The index into the body takes about a quarter of it.
             self.trees.insert(id.0, tree.clone(), size + size / 4 + 128);
         }
         Ok(tree)
+    }
+
+    fn tree_once(&self, id: TreeId) -> Result<Arc<Tree>> {
+        Ok(self.read_tree(id)?.0)
     }
 
     fn soon(&self, kind: Kind, ids: &[Id]) {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::incoming::Apart;
 use super::pack::delta::DeltaIndex;
 use super::pack::files::Finished;
-use super::pack::write::PackWriter;
+use super::pack::write::{Effort, PackWriter};
 use super::source::Listing;
 use super::temporary::{BESIDE, Stem, new_stem};
 use super::window::{Body, Window};
@@ -23,7 +23,8 @@ use crate::object::{Error, Id, IdMap, Kind, Object};
 
 /// Up to so many objects become loose files, unless the configuration says otherwise.
 pub(super) const UNPACK_LIMIT: usize = 100;
-/// Bodies that are longer together go into a pack, however few they are.
+/// So many objects, and so many bytes of bodies, wait in memory for what else comes; more go into a pack as they come.
+const HELD: usize = 1024;
 const IN_MEMORY: usize = 8 << 20;
 /// So many deltas at most stand between an object and a whole one.
 const DEPTH: u8 = 8;
@@ -31,6 +32,8 @@ const DEPTH: u8 = 8;
 const DELTA_FROM: usize = 96;
 /// Loose objects that are used again are made durable with the others; at so many of them, at once.
 const REUSED: usize = 4096;
+/// From so many objects on it pays to ask once which directories of loose objects there are.
+const LISTED_FROM: usize = 16;
 /// What was written or touched less long ago is young enough for any grace time.
 const FRESH: Duration = Duration::from_secs(60 * 60);
 
@@ -92,7 +95,7 @@ impl Pending {
             objects: objects.to_owned(),
             temporary: temporary.to_owned(),
             limit: UNPACK_LIMIT,
-            held: UNPACK_LIMIT,
+            held: HELD,
             apart: None,
             stem: new_stem(),
             lock: None,
@@ -111,7 +114,13 @@ impl Pending {
     }
 
     pub(super) fn set_limit(&mut self, limit: usize) {
-        (self.limit, self.held) = (limit, limit);
+        (self.limit, self.held) = (limit, limit.max(HELD));
+    }
+
+    /// Has so many objects wait in memory.
+    #[cfg(test)]
+    pub(super) fn set_held(&mut self, held: usize) {
+        self.held = held;
     }
 
     /// Up to how many objects become loose files.
@@ -144,11 +153,15 @@ impl Pending {
         self.is_empty() && self.reused.is_empty() && self.reused_packs.is_empty()
     }
 
-    /// What is known of the loose objects of so many directories, when so much was put that it goes into a pack.
-    pub(super) fn listings(&mut self, count: usize) -> Option<&mut [Listing]> {
-        self.pack.as_ref()?;
+    /// What is known of the loose objects of so many directories, when so much was put that asking for each would cost; and
+    /// whether it is so much that it goes into a pack as it comes.
+    pub(super) fn listings(&mut self, count: usize) -> Option<(&mut [Listing], bool)> {
+        let is_many = self.pack.is_some();
+        if !is_many && self.waiting.len() < LISTED_FROM {
+            return None;
+        }
         self.listings.resize_with(count.max(self.listings.len()), Listing::default);
-        Some(&mut self.listings)
+        Some((&mut self.listings, is_many))
     }
 
     pub(super) fn holds(&self, id: Id) -> bool {
@@ -270,16 +283,16 @@ impl Pending {
                 self.bytes += body.len();
                 return Ok(());
             }
-            self.start_pack()?;
+            self.start_pack(Effort::Bulk)?;
         }
         self.pack_one(id, kind, body, predecessor).inspect_err(|_| self.failed = true)
     }
 
     /// Moves all that waits in memory into a pack.
-    fn start_pack(&mut self) -> Result<()> {
+    fn start_pack(&mut self, effort: Effort) -> Result<()> {
         self.make_temporary()?;
         let mut pack = PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary)?;
-        pack.set_bulk();
+        pack.set_effort(effort);
         self.pack = Some(pack);
         self.places.clear();
         self.bytes = 0;
@@ -358,7 +371,7 @@ impl Pending {
     /// Flushes; `written` tells at any time which temporary files of loose objects there are.
     fn try_flush(&mut self, beside: &[PathBuf], written: &mut Vec<(Id, PathBuf)>) -> Result<bool> {
         if self.pack.is_none() && self.waiting.len() > self.limit {
-            self.start_pack()?;
+            self.start_pack(Effort::Little)?;
         }
         if let Some(apart) = self.apart.as_ref().filter(|_| self.has_loose()) {
             apart.begin()?;

@@ -31,13 +31,15 @@ const LISTED: usize = 100_000;
 /// The loose objects as they were when their directories were listed. What came later is not known: it is written again.
 #[derive(Debug)]
 pub(super) struct Listing {
+    /// Which of the directories for the first byte are there, once that is known.
+    dirs: Option<[bool; 256]>,
     is_listed: [bool; 256],
     ids: IdSet,
 }
 
 impl Default for Listing {
     fn default() -> Listing {
-        Listing { is_listed: [false; 256], ids: IdSet::default() }
+        Listing { dirs: None, is_listed: [false; 256], ids: IdSet::default() }
     }
 }
 
@@ -111,14 +113,25 @@ impl Source {
     }
 
     /// Where an object is, by the packs that are known and by a list of the loose objects, which is completed as it is
-    /// needed: for so many objects that looking for each file would cost more than all the rest.
-    pub(super) fn place_by(&self, id: Id, listing: &mut Listing) -> Result<Option<Place>> {
+    /// needed. Of which directories there are it knows at once: where there are none, no file is looked for. The files in
+    /// them are listed where `is_many`: for so many objects that looking for each file would cost more than all the rest.
+    pub(super) fn place_by(&self, id: Id, listing: &mut Listing, is_many: bool) -> Result<Option<Place>> {
         if self.packs.locate(id)?.is_some() {
             return Ok(Some(Place::Packed));
         }
+        if !self.has_loose.load(Ordering::Acquire) {
+            return Ok(None);
+        }
         let byte = id.as_bytes()[0];
-        if listing.ids.len() > LISTED {
-            return self.place(id);
+        let dirs = match &mut listing.dirs {
+            Some(dirs) => dirs,
+            dirs => dirs.insert(self.loose_dirs()?),
+        };
+        if !dirs[usize::from(byte)] {
+            return Ok(None);
+        }
+        if !is_many || listing.ids.len() > LISTED {
+            return self.place_loose(id);
         }
         if !std::mem::replace(&mut listing.is_listed[usize::from(byte)], true) {
             let mut ids = Vec::new();
@@ -133,9 +146,10 @@ impl Source {
         if self.packs.locate(id)?.is_some() {
             return Ok(Some(Place::Packed));
         }
-        if !self.has_loose.load(Ordering::Acquire) {
-            return Ok(None);
-        }
+        if self.has_loose.load(Ordering::Acquire) { self.place_loose(id) } else { Ok(None) }
+    }
+
+    fn place_loose(&self, id: Id) -> Result<Option<Place>> {
         let path = loose::path(&self.objects, id);
         match self.disk.stat(&path) {
             Ok(_) => Ok(Some(Place::Loose)),
@@ -170,16 +184,22 @@ impl Source {
 
     /// Adds the ids of all loose objects, in no order.
     pub(super) fn all_loose_ids(&self, out: &mut Vec<Id>) -> Result<()> {
+        let dirs = self.loose_dirs()?;
+        (0..=u8::MAX).filter(|byte| dirs[usize::from(*byte)]).try_for_each(|byte| self.loose_ids(byte, out))
+    }
+
+    /// The first bytes for which there is a directory: few where little was stored, none where all is packed.
+    fn loose_dirs(&self) -> Result<[bool; 256]> {
+        let mut dirs = [false; 256];
         let entries = match self.disk.list(&self.objects) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(dirs),
             entries => entries.map_err(io_error(&self.objects))?,
         };
-        // Most of the 256 directories that there can be are not there where little was stored.
         let two = entries.iter().filter(|entry| entry.name.len() == 2);
-        let mut bytes: Vec<u8> = two.filter_map(|entry| u8::from_str_radix(&entry.name, 16).ok()).collect();
-        bytes.sort_unstable();
-        bytes.dedup();
-        bytes.into_iter().try_for_each(|byte| self.loose_ids(byte, out))
+        for byte in two.filter_map(|entry| u8::from_str_radix(&entry.name, 16).ok()) {
+            dirs[usize::from(byte)] = true;
+        }
+        Ok(dirs)
     }
 
     /// Adds the ids of the loose objects that start with a byte, in no order.

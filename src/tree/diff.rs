@@ -3,12 +3,23 @@
 //! Equal folders and equal parts have equal ids and are passed over unread, so the cost follows the difference.
 
 use std::cmp::Ordering;
+use std::ops::ControlFlow;
 
 use super::cursor::{Cursor, Step};
 use super::folder::Folder;
 use super::list::{key, push};
-use super::{Document, Key, Result};
+use super::queue::{Stretch, threads_for, walk_in_order};
+use super::{Document, Error, Key, Result, Tree};
 use crate::object::{Objects, TreeId, tree_order};
+
+/// So many changes are found before other threads are started.
+const ALONE: usize = 16;
+/// A stretch has about so many changes, and a short one so many.
+const STRETCH: usize = 64;
+const SHORT_STRETCH: usize = 4;
+/// Of the children of a folder that differ, so many at a time are shared among threads, in so many pieces.
+const SHARED: usize = 64;
+const PIECES: usize = 16;
 
 /// One document that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +41,118 @@ pub struct Diff<'a, O: ?Sized> {
     path: String,
     stack: Vec<(usize, Cursor<'a, O>, Cursor<'a, O>)>,
     pending: Option<Pair>,
+    /// What is compared after that, with the paths.
+    later: std::vec::IntoIter<(String, Pair)>,
+    /// Why it ends then.
+    failed: Option<Error>,
+}
+
+impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
+    /// Does `work` for each document that differs from `newer`'s, as [`Tree::diff`] finds them, on so many threads (0: as
+    /// many as the machine runs at once), and calls `give` with what comes of it, in the order of keys, until `give` breaks
+    /// off.
+    ///
+    /// `work` also answers how many bytes its result holds: so much is held of what could not be given yet.
+    ///
+    /// # Errors
+    /// The first one in the order of keys. What comes before it has been given.
+    pub fn compare<T: Send, E: From<Error> + Send>(
+        &self,
+        newer: &Tree<'a, O>,
+        prefix: Option<&Key>,
+        threads: usize,
+        work: impl Fn(&'a O, Change) -> Result<(T, usize), E> + Sync,
+        mut give: impl FnMut(T) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let objects = self.objects;
+        let mut diff = self.diff(newer, prefix)?;
+        let mut found = 0;
+        for change in diff.by_ref() {
+            if give(work(objects, change?)?.0)?.is_break() {
+                return Ok(());
+            }
+            found += 1;
+            if found == ALONE && threads_for(threads) > 1 {
+                break;
+            }
+        }
+        let walk = |diff, is_short| stretch(diff, if is_short { SHORT_STRETCH } else { STRETCH }, objects, &work);
+        walk_in_order(diff.into_pieces().into_iter(), threads, walk, give)
+    }
+}
+
+/// Finds about so many changes.
+fn stretch<'a, O: Objects + ?Sized, T, E: From<Error>>(
+    mut diff: Diff<'a, O>,
+    len: usize,
+    objects: &'a O,
+    work: impl Fn(&'a O, Change) -> Result<(T, usize), E>,
+) -> Stretch<Diff<'a, O>, T, E> {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while found.len() < len
+        && let Some(change) = diff.next()
+    {
+        match change.map_err(E::from).and_then(|change| work(objects, change)) {
+            Ok((item, held)) => {
+                found.push(item);
+                bytes += held;
+            }
+            Err(error) => return Stretch { found, bytes, left: Err(error) },
+        }
+    }
+    Stretch { found, bytes, left: Ok(diff.into_pieces()) }
 }
 
 impl<'a, O: Objects + ?Sized> Diff<'a, O> {
     pub(super) fn open(objects: &'a O, old: Option<TreeId>, new: Option<TreeId>, prefix: Option<&Key>) -> Result<Self> {
         let path = prefix.map(|key| key.path().to_owned()).unwrap_or_default();
-        Ok(Diff { objects, path, stack: Vec::new(), pending: (old != new).then_some((old, new)) })
+        let pending = (old != new).then_some((old, new));
+        Ok(Diff { objects, path, stack: Vec::new(), pending, later: Vec::new().into_iter(), failed: None })
+    }
+
+    /// What is left, in pieces that come one after the other.
+    fn into_pieces(self) -> Vec<Self> {
+        let Diff { objects, mut path, mut stack, later, mut failed, .. } = self;
+        let of = |path: String, stack, later: Vec<_>, failed| Diff {
+            objects,
+            path,
+            stack,
+            pending: None,
+            later: later.into_iter(),
+            failed,
+        };
+        let mut pieces = Vec::new();
+        while let Some((len, mut old, mut new)) = stack.pop() {
+            let mut pairs = Vec::new();
+            let mut rest = Vec::new();
+            loop {
+                path.truncate(len);
+                if pairs.len() == SHARED {
+                    rest.push((len, old, new));
+                    break;
+                }
+                match next_pair(&mut old, &mut new, &mut path, |_, _, _| Ok(false)) {
+                    Ok(Some(pair)) => pairs.push((path.clone(), pair)),
+                    Ok(None) => break,
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            pieces.extend(in_chunks(pairs).map(|pairs| of(String::new(), Vec::new(), pairs, None)));
+            if failed.is_some() {
+                break;
+            }
+            if !rest.is_empty() {
+                path.truncate(len);
+                pieces.push(of(path.clone(), rest, Vec::new(), None));
+            }
+        }
+        let later = if failed.is_some() { Vec::new() } else { later.collect() };
+        pieces.extend(in_chunks(later).map(|pairs| of(String::new(), Vec::new(), pairs, None)));
+        pieces.extend(failed.map(|error| of(String::new(), Vec::new(), Vec::new(), Some(error))));
+        pieces
     }
 
     fn step(&mut self) -> Result<Option<Change>> {
@@ -45,7 +162,11 @@ impl<'a, O: Objects + ?Sized> Diff<'a, O> {
             {
                 return Ok(Some(change));
             }
-            let Some((len, old, new)) = self.stack.last_mut() else { return Ok(None) };
+            let Some((len, old, new)) = self.stack.last_mut() else {
+                let Some((path, pair)) = self.later.next() else { return self.failed.take().map_or(Ok(None), Err) };
+                (self.path, self.pending) = (path, Some(pair));
+                continue;
+            };
             self.path.truncate(*len);
             match next_pair(old, new, &mut self.path, |_, _, _| Ok(false))? {
                 Some(pair) => self.pending = Some(pair),
@@ -72,6 +193,13 @@ impl<'a, O: Objects + ?Sized> Diff<'a, O> {
         let folder = Folder::load(self.objects, id)?;
         Ok((folder.document, Cursor::of_folder(self.objects, id, folder)))
     }
+}
+
+/// Pairs in few lists.
+fn in_chunks(pairs: Vec<(String, Pair)>) -> impl Iterator<Item = Vec<(String, Pair)>> {
+    let len = pairs.len().div_ceil(PIECES).max(1);
+    let mut pairs = pairs.into_iter();
+    std::iter::from_fn(move || Some(pairs.by_ref().take(len).collect()).filter(|chunk: &Vec<_>| !chunk.is_empty()))
 }
 
 /// The next child that differs; its name is put behind the path. Where two parts begin alike, `skip` is asked with the
@@ -134,7 +262,7 @@ impl<O: Objects + ?Sized> Iterator for Diff<'_, O> {
         let item = self.step();
         if item.is_err() {
             self.stack.clear();
-            self.pending = None;
+            (self.pending, self.later) = (None, Vec::new().into_iter());
         }
         item.transpose()
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::folder::{Folder, part_for};
-use super::scan::{join, threads_for};
+use super::queue::{join, threads_for};
 use super::{Document, Key, Result, Tree};
 use crate::object::{self, Id, Kind, Objects, TreeId};
 

@@ -17,6 +17,7 @@ mod lost;
 mod many;
 mod part;
 mod pool;
+mod queue;
 mod scan;
 #[cfg(test)]
 mod tests;

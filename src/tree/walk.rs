@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::folder::{self, Edge, Folder};
 use super::key::text_len;
 use super::{Document, Error, Key, Result, Tree};
-use crate::object::{self, Objects, TreeId};
+use crate::object::{self, Objects, ReadOnce, TreeId};
 
 /// Which documents a listing gives.
 #[derive(Clone, Debug, Default)]
@@ -120,7 +120,7 @@ impl<'a, O: Objects + ?Sized> Documents<'a, O> {
 
     /// Reads the folder at `path`, goes on to its children, and answers its document if it is in the range.
     fn open_folder(&mut self, id: TreeId, text_len: usize) -> Result<Option<Document>> {
-        let folder = Folder::load(self.objects, id)?;
+        let folder = Folder::load(&ReadOnce(self.objects), id)?;
         let document = folder.document;
         let mut first_child = None;
         if let Some(from) = &self.range.from {
@@ -143,7 +143,7 @@ impl<'a, O: Objects + ?Sized> Documents<'a, O> {
 
     /// Goes into a part of the folder that is being walked.
     fn open_part(&mut self, id: TreeId) -> Result<()> {
-        let tree = self.objects.tree(id)?;
+        let tree = self.objects.tree_once(id)?;
         let Some(&Level { path_len, text_len, .. }) = self.levels.last() else { return Ok(()) };
         self.levels.push(Level { id, tree, next: 0, path_len, text_len });
         Ok(())

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use isodb::{Credentials, HttpOptions};
+use isodb::{Credentials, Database, HttpOptions};
 
 use crate::context::{Context, variable};
 use crate::error::Failure;
@@ -12,7 +12,8 @@ use crate::error::Failure;
 impl Context {
     /// What holds for an address: the token, who vouches for servers, the proxy, the patience.
     pub(crate) fn http(&self, address: &str) -> Result<HttpOptions> {
-        let setting = |name: &str| self.setting_anywhere(name);
+        let db = self.database().ok();
+        let setting = |name: &str| self.setting_of(db.as_ref(), name);
         let token = match variable("ISODB_TOKEN")? {
             Some(token) => Some(token),
             None => match setting("http.tokenFile")? {
@@ -20,23 +21,29 @@ impl Context {
                 None => None,
             },
         };
-        let authorities = match variable("GIT_SSL_CAINFO")? {
-            Some(file) => Some(file),
-            None => setting("http.sslCAInfo")?,
-        };
-        let authorities = authorities.map(|file| self.read_file(Path::new(&file))).transpose()?;
         let (proxy, no_proxy) = match setting("http.proxy")? {
             // Set to nothing it means none.
             Some(proxy) => (Some(proxy).filter(|proxy| !proxy.is_empty()), Vec::new()),
             None => proxy_of_environment(address)?,
         };
-        let (credentials, idle) = (token.map(Credentials::Token), self.link_timeout()?);
+        let authorities = match variable("GIT_SSL_CAINFO")? {
+            Some(file) => Some(file),
+            None => setting("http.sslCAInfo")?,
+        };
+        // To read them takes as long as a small fetch.
+        let authorities = authorities.filter(|_| address.starts_with("https:") || proxy.is_some());
+        let authorities = authorities.map(|file| self.read_file(Path::new(&file))).transpose()?;
+        let (credentials, idle) = (token.map(Credentials::Token), self.timeout_of(db.as_ref())?);
         Ok(HttpOptions { credentials, authorities, proxy, no_proxy, idle })
     }
 
     /// How long nothing may come or go over a link, where a setting says that.
     pub(crate) fn link_timeout(&self) -> Result<Option<Duration>> {
-        let Some(text) = self.setting_anywhere("sync.timeout")? else { return Ok(None) };
+        self.timeout_of(self.database().ok().as_ref())
+    }
+
+    fn timeout_of(&self, db: Option<&Database>) -> Result<Option<Duration>> {
+        let Some(text) = self.setting_of(db, "sync.timeout")? else { return Ok(None) };
         let seconds = text.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| {
             Failure::usage(format!("the setting sync.timeout is {text:?}, which is no number of seconds"))
         })?;
@@ -44,10 +51,10 @@ impl Context {
     }
 
     /// A setting of the database, or of the user's where there is none: a clone starts without.
-    fn setting_anywhere(&self, name: &str) -> Result<Option<String>> {
-        match self.database() {
-            Ok(db) => self.setting(&db, name),
-            Err(_) => Ok(self.user_config()?.get(name).map(str::to_owned)),
+    fn setting_of(&self, db: Option<&Database>, name: &str) -> Result<Option<String>> {
+        match db {
+            Some(db) => self.setting(db, name),
+            None => Ok(self.user_config()?.get(name).map(str::to_owned)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Packs: many objects in one file, with an index beside it, as git lays them out.
 //! Source: git's `Documentation/gitformat-pack.adoc`; ids and checksums have 32 bytes here.
 
+mod batch;
 pub(crate) mod delta;
 pub(crate) mod entry;
 pub(crate) mod files;

@@ -9,13 +9,12 @@ use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
-use flate2::{Compress, Crc};
+use flate2::Crc;
 
-use super::delta::DeltaIndex;
+use super::batch::{Batch, Compressors, Effort, Form, Item};
 use super::entry::{self, EntryKind};
 use super::index::IndexEntry;
 use crate::object::Kind;
-use crate::store::deflate::{compressor, deflate, deflate_body, quick_compressor};
 
 /// A batch is sent when its bodies are this long together.
 const BATCH: usize = 64 << 10;
@@ -23,49 +22,6 @@ const BATCH: usize = 64 << 10;
 const LIMIT: usize = 4 << 20;
 /// More threads than this would wait for the file.
 const THREADS: usize = 16;
-/// Where documents are paired, one in so many is tried as a delta against the first of its batch. Documents of one kind
-/// share their members' names, so a delta saves a fifth of what zlib makes of one alone; but it takes as long again to
-/// make, so most are left to gc.
-const PAIRED: usize = 3;
-/// Shorter documents share too little, and longer ones take too long.
-const PAIRED_SIZES: std::ops::RangeInclusive<usize> = 128..=4096;
-/// The shortest run that such a delta copies: shorter ones spoil what zlib makes of the rest.
-const SHORTEST_RUN: usize = 8;
-
-/// What an entry is made of.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Form {
-    Whole(Kind),
-    /// A delta against the entry of this number.
-    Delta(u32),
-}
-
-/// One entry of a batch.
-#[derive(Debug)]
-struct Item {
-    number: u32,
-    form: Form,
-    /// What the entry inflates to.
-    size: u64,
-    /// How many bytes of the batch are its own.
-    len: usize,
-    is_compressed: bool,
-}
-
-/// Entries on their way. It is used again, so that its memory is asked for once.
-#[derive(Debug, Default)]
-struct Batch {
-    /// The batch's place in the order of all.
-    turn: u64,
-    /// Whether this is bulk work, see [`Queue::set_bulk`].
-    is_bulk: bool,
-    items: Vec<Item>,
-    bytes: Vec<u8>,
-    /// The zlib streams of all items that were not compressed, and where each of all ends.
-    streams: Vec<u8>,
-    ends: Vec<usize>,
-}
-
 /// The end of the file, where one thread at a time appends.
 struct Tail {
     file: Box<dyn Write + Send>,
@@ -109,19 +65,7 @@ pub(super) struct Queue {
     /// The turn of the next batch to send.
     turn: u64,
     compress: Compressors,
-    is_bulk: bool,
-}
-
-/// What a thread compresses with.
-struct Compressors {
-    best: Compress,
-    quick: Compress,
-}
-
-impl Compressors {
-    fn new() -> Compressors {
-        Compressors { best: compressor(), quick: quick_compressor() }
-    }
+    effort: Effort,
 }
 
 impl fmt::Debug for Queue {
@@ -150,15 +94,14 @@ impl Queue {
             threads: Vec::new(),
             batch: Batch::default(),
             turn: 0,
-            compress: Compressors::new(),
-            is_bulk: false,
+            compress: Compressors::default(),
+            effort: Effort::Full,
         }
     }
 
-    /// Makes what follows bulk work: some documents are stored as deltas against others that came with them, and trees
-    /// are compressed quickly.
-    pub(super) fn set_bulk(&mut self) {
-        self.is_bulk = true;
+    /// Takes so much time for what follows.
+    pub(super) fn set_effort(&mut self, effort: Effort) {
+        self.effort = effort;
     }
 
     /// The entries in the order of the file. Their places are known after [`Queue::drain`].
@@ -188,14 +131,14 @@ impl Queue {
         if self.batch.items.is_empty() {
             return self.shared.check();
         }
-        // One batch is as quickly done as a thread is started.
-        if self.turn == 1 {
+        // One batch is as quickly done as a thread is started, and what is hardly compressed sooner.
+        if self.turn == if self.effort == Effort::Little { 16 } else { 1 } {
             self.start_threads();
         }
         let mut state = lock(&self.shared.state);
         let mut batch = std::mem::replace(&mut self.batch, state.free.pop().unwrap_or_default());
         batch.turn = self.turn;
-        batch.is_bulk = self.is_bulk;
+        batch.effort = self.effort;
         self.turn += 1;
         state.bytes += batch.bytes.len();
         state.batches += 1;
@@ -323,7 +266,7 @@ impl Shared {
 
     /// What a thread does.
     fn work(&self) {
-        let mut compress = Compressors::new();
+        let mut compress = Compressors::default();
         loop {
             let mut state = lock(&self.state);
             let batch = loop {
@@ -406,67 +349,6 @@ impl Shared {
             tail.out = out;
         }
         written
-    }
-}
-
-impl Batch {
-    fn compress(&mut self, Compressors { best, quick }: &mut Compressors) {
-        let mut pairing = Pairing::default();
-        let mut start = 0;
-        for item in &mut self.items {
-            let bytes = &self.bytes[start..start + item.len];
-            start += item.len;
-            if item.is_compressed {
-                continue;
-            }
-            if self.is_bulk
-                && let Some((base, delta)) = pairing.delta(item, bytes)
-            {
-                (item.form, item.size) = (Form::Delta(base), delta.len() as u64);
-                deflate(best, &[&delta], &mut self.streams);
-            } else {
-                match item.form {
-                    Form::Whole(Kind::Tree) if self.is_bulk => deflate_body(quick, bytes, &mut self.streams),
-                    Form::Whole(_) => deflate_body(best, bytes, &mut self.streams),
-                    Form::Delta(_) => deflate(best, &[bytes], &mut self.streams),
-                }
-            }
-            self.ends.push(self.streams.len());
-        }
-    }
-
-    fn clear(&mut self) {
-        self.items.clear();
-        self.bytes.clear();
-        self.streams.clear();
-        self.ends.clear();
-    }
-}
-
-/// The documents of one batch, as they are compared with its first.
-#[derive(Default)]
-struct Pairing<'b> {
-    base: Option<(u32, DeltaIndex<'b>)>,
-    count: usize,
-}
-
-impl<'b> Pairing<'b> {
-    /// A delta for an item, if it is one of those that are tried and the delta is short; and the number of its base.
-    fn delta(&mut self, item: &Item, body: &'b [u8]) -> Option<(u32, Vec<u8>)> {
-        if !matches!(item.form, Form::Whole(Kind::Blob)) || !PAIRED_SIZES.contains(&body.len()) {
-            return None;
-        }
-        self.count += 1;
-        match &self.base {
-            None => {
-                self.base = Some((item.number, DeltaIndex::new(body).for_runs_of(SHORTEST_RUN)));
-                None
-            }
-            Some((base, index)) if self.count.is_multiple_of(PAIRED) => {
-                index.make(body, body.len() * 2 / 3).map(|delta| (*base, delta))
-            }
-            Some(_) => None,
-        }
     }
 }
 

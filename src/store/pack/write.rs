@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use flate2::write::ZlibEncoder;
 
+pub(crate) use super::batch::Effort;
+use super::batch::Form;
 use super::entry::{self, EntryKind};
 use super::files::{Files, Finished};
 use super::index::IndexEntry;
-use super::queue::{Form, Queue};
+use super::queue::Queue;
 use super::table::Table;
 use super::{Flaw, delta, inflate};
 use crate::disk::Disk;
@@ -182,10 +184,9 @@ impl PackWriter {
         }
     }
 
-    /// Makes what follows bulk work, written quickly: some documents become deltas against others that come with them, and
-    /// trees are compressed less. A gc makes up for it.
-    pub(crate) fn set_bulk(&mut self) {
-        self.queue.set_bulk();
+    /// Takes so much time to make what follows small.
+    pub(crate) fn set_effort(&mut self, effort: Effort) {
+        self.queue.set_effort(effort);
     }
 
     /// Ends the pack and writes its index. Nothing is durable and nothing has its name yet.

@@ -96,9 +96,17 @@ fn what_git_has_is_not_written_again() {
 
 #[test]
 fn a_tree_is_a_delta_of_the_one_before() {
+    // As they come, and all at once.
+    for held in [3, 1024] {
+        trees_are_deltas(held);
+    }
+}
+
+fn trees_are_deltas(held: usize) {
     let Some(git) = Git::new() else { return };
     let store = store_in(&git.root());
     store.set_unpack_limit(3);
+    store.pending(|pending| pending.set_held(held));
     let entry = |n: usize, round: usize| {
         let content = if n == round % 40 { format!("{n} {round}") } else { format!("{n}") };
         Entry {
@@ -111,7 +119,7 @@ fn a_tree_is_a_delta_of_the_one_before() {
     for round in 0..60 {
         let body = encode_tree(&mut (0..40).map(|n| entry(n, round)).collect::<Vec<_>>());
         let tree = store.put_after(Kind::Tree, &body, trees.last().copied()).unwrap();
-        // Read while it is on its way into the pack.
+        // Read while it waits or is on its way into the pack.
         assert_eq!(store.get(tree).unwrap().unwrap().body, body);
         trees.push(tree);
     }

@@ -4,9 +4,11 @@ use super::*;
 use crate::disk::Survivors;
 use crate::object::hash;
 
-/// Puts and flushes two batches, of which one of more than a few becomes a pack; answers what the flushes promised.
-fn run(disk: &FaultDisk, many: usize) -> Vec<Id> {
+/// Puts and flushes two batches, of which one of more than a few becomes a pack, as it comes where so few are held; answers
+/// what the flushes promised.
+fn run(disk: &FaultDisk, many: usize, held: usize) -> Vec<Id> {
     let store = packing_store_on(disk);
+    store.pending(|pending| pending.set_held(held));
     let mut safe = Vec::new();
     for batch in [0..many, many - 1..many + 1] {
         let Ok(ids) = put_blobs(&store, batch) else { return safe };
@@ -32,8 +34,12 @@ fn assert_whole(disk: &FaultDisk, safe: &[Id], what: &str) {
 }
 
 fn cut_everywhere(start: &FaultDisk, many: usize, step: usize) {
+    cut_everywhere_holding(start, many, step, 3);
+}
+
+fn cut_everywhere_holding(start: &FaultDisk, many: usize, step: usize, held: usize) {
     let whole = start.fork();
-    let all = run(&whole, many);
+    let all = run(&whole, many, held);
     assert!(!all.is_empty());
     for survivors in Survivors::all() {
         assert_whole(&whole.after_power_cut(survivors), &all, &format!("no cut, {survivors}"));
@@ -41,14 +47,14 @@ fn cut_everywhere(start: &FaultDisk, many: usize, step: usize) {
     for n in (0..whole.operations()).step_by(step) {
         let disk = start.fork();
         disk.cut_at(n);
-        let safe = run(&disk, many);
+        let safe = run(&disk, many, held);
         assert!(disk.is_cut());
         for survivors in Survivors::all() {
             let after = disk.after_power_cut(survivors);
             let what = format!("cut at {n}, {survivors}");
             assert_whole(&after, &safe, &what);
             // The same work is done again over what the cut left.
-            assert_eq!(run(&after, many), all, "{what}");
+            assert_eq!(run(&after, many, held), all, "{what}");
             assert_whole(&after, &all, &what);
         }
     }
@@ -62,6 +68,7 @@ fn a_cut_at_every_operation() {
 #[test]
 fn a_cut_while_a_pack_is_written() {
     cut_everywhere(&empty_disk(), 20, 1);
+    cut_everywhere_holding(&empty_disk(), 20, 1, 1024);
 }
 
 /// Leaves objects that another store has renamed, and not flushed the directories of, when it was killed.

@@ -32,6 +32,7 @@ pub(crate) fn store_on(disk: &FaultDisk) -> Store {
 fn packing_store_on(disk: &FaultDisk) -> Store {
     let store = store_on(disk);
     store.set_unpack_limit(3);
+    store.pending(|pending| pending.set_held(3));
     store
 }
 

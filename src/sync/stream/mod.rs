@@ -6,6 +6,7 @@
 
 mod answer;
 mod block;
+mod content;
 mod fetch;
 mod journal;
 mod kept;

@@ -3,14 +3,15 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
+use super::content::Ready;
 use super::record::MAX_PARENTS;
 use super::submit::Token;
 use crate::database::{self, Database, is_merge_commit};
-use crate::object::{BlobId, Commit, CommitId, Id, Kind, Objects, TagId, TreeId};
+use crate::object::{BlobId, Commit, CommitId, Id, Kind, Objects, ReadOnce, TagId, TreeId};
 use crate::store::Store;
 use crate::sync::error::{Error, Result};
 use crate::sync::select::peel;
@@ -20,8 +21,9 @@ use crate::tree::{self, Change, Document, Key, Range, Tree};
 /// take as long as to read them.
 const LOOKED_AT: u64 = 4096;
 const PART: u8 = 16;
-/// The changes of so many documents in all are kept from counting them until they are sent.
+/// The changes of so many documents in all are kept from counting them until they are sent, with so many bytes of contents.
 const KEPT: usize = 1 << 14;
+const KEPT_BYTES: usize = 4 << 20;
 
 /// How much a stream has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +63,20 @@ pub(super) struct Own {
     /// The tree of that.
     pub(super) before: TreeId,
     /// The changes, where they were kept.
-    pub(super) changes: Option<Vec<Change>>,
+    pub(super) changes: Option<Vec<Kept>>,
+}
+
+/// A change, and the new content where that is ready already.
+pub(super) struct Kept {
+    pub(super) change: Change,
+    pub(super) content: Option<Ready>,
+}
+
+/// How much is kept of a plan.
+#[derive(Default)]
+struct Room {
+    documents: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 /// All that is to be sent.
@@ -105,9 +120,12 @@ impl Plan {
         let mut seen = std::collections::HashSet::new();
         tags.retain(|tag| seen.insert(*tag));
         let mut plan = Plan { commits: Vec::new(), tags, totals: Totals::default() };
-        let mut kept = 0;
-        for id in in_order(db, &heads, common)? {
-            let planned = plan.planned(db, id, &mut kept)?;
+        let room = Room::default();
+        let order = in_order(db, &heads, common)?;
+        // What one commit has made the next one changes.
+        let objects: &(dyn Objects + Sync) = if order.len() > 1 { db.store() } else { &ReadOnce(db.store()) };
+        for id in order {
+            let planned = plan.planned((db, objects), id, &room)?;
             plan.commits.push(planned);
         }
         plan.totals.commits = plan.commits.len() as u64;
@@ -125,7 +143,13 @@ impl Plan {
         token
     }
 
-    fn planned(&mut self, db: &Database, id: CommitId, kept: &mut usize) -> Result<Planned, Unplanned> {
+    /// What is sent of a commit; trees are read from `objects`.
+    fn planned(
+        &mut self,
+        (db, objects): (&Database, &(dyn Objects + Sync)),
+        id: CommitId,
+        room: &Room,
+    ) -> Result<Planned, Unplanned> {
         let commit = db.store().commit(id)?;
         if commit.parents.len() > MAX_PARENTS {
             return Err(Unplanned::NotCarried);
@@ -139,20 +163,17 @@ impl Plan {
             self.count_all(db, commit.tree)?;
         } else {
             let mut changes = Some(Vec::new());
-            for change in db.tree(before).diff(&db.tree(commit.tree), None)? {
-                let change = change?;
+            let work = |_: &_, change| look_at(db.store(), change, room).map(|looked| (looked, 0));
+            let before = Tree::new(objects, before);
+            before.compare(&before.with_root(commit.tree), None, 0, work, |(kept, size)| {
                 self.totals.documents += 1;
-                if let Some(document) = change.new {
-                    self.totals.bytes += size(db.store(), document.blob.0)?;
+                self.totals.bytes += size;
+                match (&mut changes, kept) {
+                    (Some(changes), Some(kept)) => changes.push(kept),
+                    _ => changes = None,
                 }
-                *kept += 1;
-                if *kept > KEPT {
-                    changes = None;
-                }
-                if let Some(changes) = &mut changes {
-                    changes.push(change);
-                }
-            }
+                Ok::<_, Error>(ControlFlow::Continue(()))
+            })?;
             own.changes = changes;
         }
         Ok(Planned { id, parents: commit.parents, own: Some(own) })
@@ -179,6 +200,20 @@ impl Plan {
         self.totals.bytes += (u128::from(bytes) * u128::from(documents) / u128::from(looked.max(1))) as u64;
         Ok(())
     }
+}
+
+/// A change, if there is room for it, and the size of the new content, which is made ready to be sent meanwhile.
+fn look_at(store: &Store, change: Change, room: &Room) -> Result<(Option<Kept>, u64)> {
+    let is_kept = room.documents.fetch_add(1, Ordering::Relaxed) < KEPT;
+    let Some(new) = change.new else { return Ok((is_kept.then_some(Kept { change, content: None }), 0)) };
+    if !is_kept || new.conflict.is_some() || room.bytes.load(Ordering::Relaxed) > KEPT_BYTES {
+        let size = size(store, new.blob.0)?;
+        return Ok((is_kept.then_some(Kept { change, content: None }), size));
+    }
+    let content = Ready::of(store, new.blob, change.old.map(|old| old.blob))?;
+    room.bytes.fetch_add(content.held(), Ordering::Relaxed);
+    let size = content.size();
+    Ok((Some(Kept { change, content: Some(content) }), size))
 }
 
 fn size(store: &Store, id: Id) -> Result<u64> {

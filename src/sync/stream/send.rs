@@ -10,21 +10,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::block::{FULL, Packer, SHORT};
-use super::plan::{Own, Plan, Planned};
+use super::content::Ready;
+use super::plan::{Kept, Own, Plan, Planned};
 use super::record::{Content, KeyPart, MAX_VERSIONS, Parent, Record, Same, To, check};
 use crate::database::Database;
 use crate::object::{BlobId, CommitId, IdMap, IdSet, Kind, Objects, TreeId};
 use crate::store::Store;
-use crate::store::pack::delta::DeltaIndex;
 use crate::sync::error::{Error, Result};
 use crate::tree::{Document, Key, Range, Tree};
 
 /// So many blocks wait to be compressed.
 const WAITING: usize = 8;
-/// Contents up to this size are compared with what they replace.
-const COMPARED: u64 = 4 << 20;
-/// A delta is sent that has at most this part of the content's bytes: zstd makes contents smaller, and deltas hardly.
-const DELTA_PART: usize = 3;
 /// Longer commits and tags are not carried: a record stands in one block.
 const MAX_BODY: usize = 128 << 10;
 /// A scan reads contents this far ahead.
@@ -198,10 +194,11 @@ impl<'d> Sender<'d> {
         let none = IdSet::default();
         if let Some(changes) = &own.changes {
             // What is moved elsewhere is there under its old key.
-            let old: IdSet = changes.iter().filter_map(|change| Some(change.old?.blob.0)).collect();
-            for change in changes {
+            let old: IdSet = changes.iter().filter_map(|kept| Some(kept.change.old?.blob.0)).collect();
+            for Kept { change, content } in changes {
                 let old = if change.old.is_none() { &old } else { &none };
-                if !self.change(&change.key, change.new, &Had { old, others, before: change.old }, None)? {
+                let had = Had { old, others, before: change.old };
+                if !self.change(&change.key, change.new, &had, content.as_ref())? {
                     return Ok(false);
                 }
             }
@@ -222,27 +219,27 @@ impl<'d> Sender<'d> {
         let (from, tree, records) = (self.from.records, Tree::new(self.db.store(), tree), self.records.clone());
         let read = |store: &Store, key: Key, document: Document| -> Result<_, Stopped> {
             let is_near = records.load(Ordering::Relaxed).saturating_add(AHEAD) >= from;
-            let content = if is_near { short(store, document.blob)? } else { None };
-            let held = content.as_ref().map_or(0, Vec::len);
+            let content = if is_near { Some(Ready::of(store, document.blob, None)?) } else { None };
+            let held = content.as_ref().map_or(0, Ready::held);
             Ok(((key, document, content), held))
         };
         let mut is_carried = true;
         let had = Had { old: &IdSet::default(), others: &[], before: None };
         tree.scan(Range::default(), 0, read, |(key, document, content)| {
-            is_carried = self.change(&key, Some(document), &had, content)?;
+            is_carried = self.change(&key, Some(document), &had, content.as_ref())?;
             Ok(if is_carried { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         Ok(is_carried)
     }
 
-    /// Sends what becomes of a key; false where that cannot be carried. `content` is the new content where it was read
-    /// already.
+    /// Sends what becomes of a key; false where that cannot be carried. `content` is the new content where that is
+    /// ready.
     fn change(
         &mut self,
         key: &Key,
         new: Option<Document>,
         had: &Had<'_>,
-        content: Option<Vec<u8>>,
+        content: Option<&Ready>,
     ) -> Result<bool, Stopped> {
         let conflict = match new.and_then(|document| document.conflict) {
             Some(conflict) => match self.conflict(conflict, key, had)? {
@@ -318,7 +315,7 @@ impl<'d> Sender<'d> {
         &mut self,
         place: Option<(KeyPart<'_>, &Had<'_>)>,
         blob: BlobId,
-        read: Option<Vec<u8>>,
+        ready: Option<&Ready>,
     ) -> Result<(), Stopped> {
         self.numbers.insert(blob.0, self.numbers.len() as u64);
         if self.is_had() {
@@ -328,45 +325,25 @@ impl<'d> Sender<'d> {
                 None => Ok(()),
             };
         }
-        let store = self.db.store();
-        let body = match read {
-            Some(body) => Some(body),
-            None => short(store, blob)?,
-        };
-        let put = |sender: &mut Self, content: Content<'_>| match place {
-            Some((key, _)) => sender.record(&Record::Change { key, to: To::Content(content) }),
-            None => sender.record(&Record::Content(content)),
-        };
-        let before = place.and_then(|(_, had)| had.before);
-        if let Some(delta) = before.map(|before| self.delta(before.blob, blob, body.as_deref())).transpose()?.flatten()
-        {
-            return put(self, Content::Delta(&delta));
-        }
-        match body {
-            Some(body) => put(self, Content::Whole(&body)),
+        let before = place.and_then(|(_, had)| had.before).map(|before| before.blob);
+        let own;
+        let ready = match ready {
+            Some(ready) => ready,
             None => {
-                let missing = crate::object::Error::Missing { id: blob.0, kind: Some(Kind::Blob) };
-                let (_, size) = store.header(blob.0)?.ok_or(missing)?;
-                put(self, Content::Long(size))?;
-                self.pieces(blob, 0)
+                own = Ready::of(self.db.store(), blob, before)?;
+                &own
             }
+        };
+        let content = match ready {
+            Ready::Whole(body) => Content::Whole(body),
+            Ready::Delta(delta, _) => Content::Delta(delta),
+            Ready::Long(size) => Content::Long(*size),
+        };
+        match place {
+            Some((key, _)) => self.record(&Record::Change { key, to: To::Content(content) })?,
+            None => self.record(&Record::Content(content))?,
         }
-    }
-
-    /// The difference between a content and the one before it, where that is clearly shorter.
-    fn delta(&self, before: BlobId, blob: BlobId, body: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
-        let store = self.db.store();
-        let size = |id: BlobId| Ok::<_, Error>(store.header(id.0)?.map_or(u64::MAX, |(_, size)| size));
-        let Some(old) = Some(before).filter(|_| size(before).is_ok_and(|size| size <= COMPARED)) else {
-            return Ok(None);
-        };
-        let old = store.require(old.0, Kind::Blob)?;
-        let new = match body {
-            Some(body) => body.to_vec(),
-            None if size(blob)? <= COMPARED => store.require(blob.0, Kind::Blob)?,
-            None => return Ok(None),
-        };
-        Ok(DeltaIndex::new(&old).make(&new, (new.len() / DELTA_PART).min(FULL)))
+        if matches!(ready, Ready::Long(_)) { self.pieces(blob, 0) } else { Ok(()) }
     }
 
     /// Sends the pieces of a content from so many bytes on.
@@ -416,16 +393,6 @@ impl Write for Pieces<'_, '_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// A content that is sent in one record.
-fn short(store: &Store, blob: BlobId) -> Result<Option<Vec<u8>>> {
-    let missing = crate::object::Error::Missing { id: blob.0, kind: Some(Kind::Blob) };
-    let reader = store.open(blob.0)?.ok_or(missing)?;
-    match reader.size() <= FULL as u64 {
-        true => Ok(Some(reader.into_body(FULL as u64)?)),
-        false => Ok(None),
     }
 }
 

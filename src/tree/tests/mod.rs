@@ -1,6 +1,7 @@
 //! Tests of the room as a whole, on objects in memory, against a slow model that shares no code with it.
 
 mod among;
+mod compare;
 mod cost;
 mod damage;
 mod deep;

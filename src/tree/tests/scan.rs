@@ -4,20 +4,13 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::model::{Documents, Leaf};
 use super::raw::{child, leaf, tree};
-use super::state::{State, key};
+use super::state::{State, key, shapes};
 use crate::object::{BlobId, Id, Memory, TreeId};
 use crate::tree::{Document, Error, Key, Range, Tree};
 
-/// Documents in a flat folder, in many small ones, and in deep ones.
 fn state() -> State {
-    let flat = (0..3000).map(|i| format!("flat/{:04x}", (i as u16).wrapping_mul(40_503)));
-    let small = (0..3000).map(|i| format!("small/{}/{}/r", i / 3, i % 3));
-    let deep = (0..40).map(|i| format!("{}d{}", "deep/".repeat(i), "/x".repeat(i % 3)));
-    let own = ["flat", "small", "small/7", "small/7/1"].map(str::to_owned);
-    let keys = flat.chain(small).chain(deep).chain(own);
-    State::of(keys.map(|key| (key, Leaf::of(b"x"))).collect::<Documents>())
+    shapes(1, b"x")
 }
 
 /// What a scan gives until `most` are given, and how it ends.

@@ -1,8 +1,10 @@
 //! A tree beside its model: both take the same changes, and must agree about everything that can be asked.
 
+use std::ops::ControlFlow;
+
 use super::model::{self, Documents, Leaf};
 use crate::object::{BlobId, Kind, Memory, Objects, TreeId};
-use crate::tree::{Conflict, Document, Edit, FolderChecker, Key, Range, Role, Tree};
+use crate::tree::{Conflict, Document, Edit, Error, FolderChecker, Key, Range, Role, Tree};
 
 /// One change of a batch.
 #[derive(Clone, Debug)]
@@ -22,6 +24,17 @@ pub(super) struct State {
     pub(super) objects: Memory,
     pub(super) root: TreeId,
     pub(super) documents: Documents,
+}
+
+/// Documents in a flat folder, in many small ones, and in deep ones; every n-th has another content.
+pub(super) fn shapes(every: usize, content: &[u8]) -> State {
+    let flat = (0..3000).map(|i| format!("flat/{:04x}", (i as u16).wrapping_mul(40_503)));
+    let small = (0..3000).map(|i| format!("small/{}/{}/r", i / 3, i % 3));
+    let deep = (0..40).map(|i| format!("{}d{}", "deep/".repeat(i), "/x".repeat(i % 3)));
+    let own = ["flat", "small", "small/7", "small/7/1"].map(str::to_owned);
+    let keys = flat.chain(small).chain(deep).chain(own).enumerate();
+    let leaf = |at: usize| if at.is_multiple_of(every) { Leaf::of(content) } else { Leaf::of(b"same") };
+    State::of(keys.map(|(at, key)| (key, leaf(at))).collect::<Documents>())
 }
 
 impl State {
@@ -151,6 +164,15 @@ impl State {
         let before = Tree::new(&self.objects, old.0);
         let changes = before.diff(&self.tree(), prefix.map(key).as_ref()).unwrap();
         let changes: Vec<_> = changes.map(Result::unwrap).collect();
+        for threads in [1, 3] {
+            let mut given = Vec::new();
+            let work = |_: &Memory, change| Ok::<_, Error>((change, 0));
+            let compared = before.compare(&self.tree(), prefix.map(key).as_ref(), threads, work, |change| {
+                given.push(change);
+                Ok(ControlFlow::Continue(()))
+            });
+            assert!(compared.is_ok() && given == changes, "{prefix:?} on {threads} threads");
+        }
         let found: Vec<_> = changes.iter().map(|change| change.key.text().into_owned()).collect();
         assert_eq!(found.iter().collect::<Vec<_>>(), texts, "{prefix:?}");
         for (change, text) in changes.iter().zip(texts) {

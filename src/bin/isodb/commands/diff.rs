@@ -1,7 +1,9 @@
 //! `isodb diff`: the documents that differ between two revisions.
 
+use std::ops::ControlFlow;
+
 use anyhow::Result;
-use isodb::Change;
+use isodb::{Change, ReadOnce, Tree};
 use serde_json::{Value, json};
 
 use crate::args::ListArgs;
@@ -48,8 +50,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database()?;
-    let old = db.tree(db.resolve_tree(&args.old)?);
-    let new = db.tree(db.resolve_tree(&args.new)?);
+    let objects = ReadOnce(db.store());
+    let old = Tree::new(&objects, db.resolve_tree(&args.old)?);
+    let new = old.with_root(db.resolve_tree(&args.new)?);
     let prefix = super::prefix(args.prefix.as_deref())?;
     let mut out = Output::records(context, args.list);
     let detail = match (args.patch, args.stat) {
@@ -58,8 +61,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         _ => Detail::Names,
     };
     let (mut added, mut changed, mut removed) = (0, 0, 0);
-    for change in old.diff(&new, prefix.as_ref())? {
-        let change = change?;
+    let work = |_: &_, change| Ok((change, 0));
+    old.compare(&new, prefix.as_ref(), 0, work, |change| {
         match people::letter(&change) {
             'A' => added += 1,
             'D' => removed += 1,
@@ -70,7 +73,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
         } else {
             people::print_change(&db, &mut out, &change, detail)?;
         }
-    }
+        anyhow::Ok(ControlFlow::Continue(()))
+    })?;
     if args.stat && !args.list.null {
         out.record(&format!("{added} added, {changed} changed, {removed} removed"))?;
     }

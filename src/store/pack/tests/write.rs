@@ -13,7 +13,7 @@ use crate::store::Reader;
 use crate::store::deflate::{compressor, deflate};
 use crate::store::pack::delta::DeltaIndex;
 use crate::store::pack::files::Finished;
-use crate::store::pack::write::{Copied, PackWriter};
+use crate::store::pack::write::{Copied, Effort, PackWriter};
 use crate::store::temporary::sweep;
 use crate::store::tests::git::Git;
 use crate::store::tests::noise;
@@ -280,7 +280,7 @@ fn what_a_dead_writer_left_is_swept_and_a_living_ones_is_not() {
 fn like_documents_are_paired() {
     let Some(git) = Git::new() else { return };
     let mut pack = in_git(&git);
-    pack.set_bulk();
+    pack.set_effort(Effort::Bulk);
     let document = |n: u64| {
         let salt = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         format!("{{\"sensor\":\"s-{salt:016x}\",\"moisture\":{},\"temperature\":{n},\"note\":\"ok\"}}", salt % 99)
