@@ -5,7 +5,7 @@
 //! waits for what other programs have written: a large copy that goes on beside it would cost far more than is won.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -41,13 +41,17 @@ pub(super) fn flush(paths: &[PathBuf]) -> io::Result<()> {
 /// Whether so little waits to be written on this machine that it may as well be written now.
 #[cfg(target_os = "linux")]
 fn little_is_dirty() -> bool {
-    let little = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+    let little = || {
+        // What is looked for is in the first kilobyte, which one call reads.
+        let mut start = [0; 2048];
+        let len = File::open("/proc/meminfo").ok()?.read(&mut start).ok()?;
+        let text = std::str::from_utf8(&start[..len]).ok()?;
         let kib =
             |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
         let (memory, dirty, writing): (u64, u64, u64) = (kib("MemTotal:")?, kib("Dirty:")?, kib("Writeback:")?);
         Some(dirty + writing <= memory / LITTLE)
-    });
-    little.unwrap_or(false)
+    };
+    little().unwrap_or(false)
 }
 
 /// Whether this kernel's `syncfs` fails when a write failed: since Linux 5.8.

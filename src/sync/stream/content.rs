@@ -1,7 +1,7 @@
 //! A content as it is sent: whole, as a delta to the one that it replaces, or in pieces.
 
 use super::block::FULL;
-use crate::object::{BlobId, Kind, Objects};
+use crate::object::{BlobId, Kind};
 use crate::store::Store;
 use crate::store::pack::delta::DeltaIndex;
 use crate::sync::error::Result;
@@ -30,7 +30,7 @@ impl Ready {
             return Ok(Ready::Long(size));
         }
         let body = reader.into_body(COMPARED)?;
-        match before.map(|before| delta(store, before, &body)).transpose()?.flatten() {
+        match before.and_then(|before| delta(store, before, &body)) {
             Some(delta) => Ok(Ready::Delta(delta, size)),
             None if size <= FULL as u64 => Ok(Ready::Whole(body)),
             None => Ok(Ready::Long(size)),
@@ -54,12 +54,10 @@ impl Ready {
     }
 }
 
-/// The difference between a content and the one before it, where that is clearly shorter.
-fn delta(store: &Store, before: BlobId, new: &[u8]) -> Result<Option<Vec<u8>>> {
-    let size = store.header(before.0);
-    if !size.is_ok_and(|found| found.is_some_and(|(_, size)| size <= COMPARED)) {
-        return Ok(None);
-    }
-    let old = store.require(before.0, Kind::Blob)?;
-    Ok(DeltaIndex::new(&old).make(new, (new.len() / DELTA_PART).min(FULL)))
+/// The difference between a content and the one before it, where that is clearly shorter. Where the old one cannot be read,
+/// there is none: the other side gets the new one whole.
+fn delta(store: &Store, before: BlobId, new: &[u8]) -> Option<Vec<u8>> {
+    let old = store.open(before.0).ok()??;
+    let old = if old.size() <= COMPARED { old.into_body(COMPARED).ok()? } else { return None };
+    DeltaIndex::new(&old).make(new, (new.len() / DELTA_PART).min(FULL))
 }
