@@ -21,18 +21,16 @@ impl Context {
                 None => None,
             },
         };
+        let authorities = match variable("GIT_SSL_CAINFO")? {
+            Some(file) => Some(file),
+            None => setting("http.sslCAInfo")?,
+        };
+        let authorities = authorities.map(|file| self.read_file(Path::new(&file))).transpose()?;
         let (proxy, no_proxy) = match setting("http.proxy")? {
             // Set to nothing it means none.
             Some(proxy) => (Some(proxy).filter(|proxy| !proxy.is_empty()), Vec::new()),
             None => proxy_of_environment(address)?,
         };
-        let authorities = match variable("GIT_SSL_CAINFO")? {
-            Some(file) => Some(file),
-            None => setting("http.sslCAInfo")?,
-        };
-        // To read them takes as long as a small fetch.
-        let authorities = authorities.filter(|_| address.starts_with("https:") || proxy.is_some());
-        let authorities = authorities.map(|file| self.read_file(Path::new(&file))).transpose()?;
         let (credentials, idle) = (token.map(Credentials::Token), self.timeout_of(db.as_ref())?);
         Ok(HttpOptions { credentials, authorities, proxy, no_proxy, idle })
     }

@@ -1,7 +1,7 @@
 //! Who may ask, and https.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 use super::Farm;
 use crate::cli::refused;
@@ -114,4 +114,32 @@ fn https() {
     refused(wrong("cert.pem", "other.pem"), 2, "the certificate and its key cannot be used");
     let plain = Serving::start(&farm.sandbox, &["farm.isodb"]);
     refused(farm.sandbox.isodb(["ls-remote", &plain.url.replace("http", "https")]), 5, "https://127.0.0.1");
+}
+
+/// Who is asked over http may lead to https: what vouches for servers counts there too.
+#[test]
+fn http_leads_to_https() {
+    let farm = Farm::new();
+    let first = farm.put("a", "1");
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    farm.sandbox.write("cert.pem", made.cert.pem());
+    farm.sandbox.write("key.pem", made.signing_key.serialize_pem());
+    let server = farm.serve(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    let gate = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, to) = (gate.local_addr().unwrap().port(), server.url.clone());
+    let leading = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = gate.accept().unwrap();
+            let mut asked = BufReader::new(stream.try_clone().unwrap()).lines();
+            let path = asked.next().unwrap().unwrap().split(' ').nth(1).unwrap().to_owned();
+            asked.find(|line| line.as_ref().is_ok_and(String::is_empty));
+            let head = format!("HTTP/1.1 302 Found\r\nlocation: {to}{path}\r\n");
+            stream.write_all(format!("{head}content-length: 0\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+        }
+    });
+    let address = format!("http://127.0.0.1:{port}");
+    refused(farm.sandbox.isodb(["ls-remote", &address]), 5, "certificate");
+    farm.isodb(&["config", "http.sslCAInfo", "cert.pem"]).ok();
+    assert!(farm.isodb(&["ls-remote", &address]).ok().text().contains(&first));
+    leading.join().unwrap();
 }
