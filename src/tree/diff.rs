@@ -124,11 +124,11 @@ impl<'a, O: Objects + ?Sized> Diff<'a, O> {
         let mut pieces = Vec::new();
         while let Some((len, mut old, mut new)) = stack.pop() {
             let mut pairs = Vec::new();
-            let mut rest = Vec::new();
+            let mut rest = None;
             loop {
                 path.truncate(len);
                 if pairs.len() == SHARED {
-                    rest.push((len, old, new));
+                    rest = Some((len, old, new));
                     break;
                 }
                 match next_pair(&mut old, &mut new, &mut path, |_, _, _| Ok(false)) {
@@ -144,10 +144,7 @@ impl<'a, O: Objects + ?Sized> Diff<'a, O> {
             if failed.is_some() {
                 break;
             }
-            if !rest.is_empty() {
-                path.truncate(len);
-                pieces.push(of(path.clone(), rest, Vec::new(), None));
-            }
+            pieces.extend(rest.map(|level| of(path.clone(), vec![level], Vec::new(), None)));
         }
         let later = if failed.is_some() { Vec::new() } else { later.collect() };
         pieces.extend(in_chunks(later).map(|pairs| of(String::new(), Vec::new(), pairs, None)));

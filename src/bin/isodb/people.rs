@@ -1,9 +1,13 @@
 //! Commits, trees and differences as people read them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use anyhow::Result;
-use isodb::{BlobId, Change, Commit, CommitId, Database, Ident, Objects, PublicKey, Standing, is_merge_commit};
+use isodb::{
+    BlobId, Change, Commit, CommitId, Database, Ident, Key, Objects, PublicKey, ReadOnce, Standing, Tree, TreeId,
+    is_merge_commit,
+};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -113,6 +117,30 @@ pub(crate) enum Detail {
     Stat,
     /// What differs inside.
     Patch,
+}
+
+impl Detail {
+    /// What the options -p and --stat ask for.
+    pub(crate) fn of(patch: bool, stat: bool) -> Detail {
+        match (patch, stat) {
+            (true, _) => Detail::Patch,
+            (_, true) => Detail::Stat,
+            _ => Detail::Names,
+        }
+    }
+}
+
+/// Does something with each document that differs between two trees, in the order of keys. They are compared on all cores.
+pub(crate) fn each_change(
+    db: &Database,
+    [old, new]: [TreeId; 2],
+    prefix: Option<&Key>,
+    mut act: impl FnMut(Change) -> Result<()>,
+) -> Result<()> {
+    let objects = ReadOnce(db.store());
+    let old = Tree::new(&objects, old);
+    let work = |_: &_, change| Ok((change, 0));
+    old.compare(&old.with_root(new), prefix, 0, work, |change| act(change).map(ControlFlow::Continue))
 }
 
 /// Prints one change.

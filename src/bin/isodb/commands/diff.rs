@@ -1,9 +1,7 @@
 //! `isodb diff`: the documents that differ between two revisions.
 
-use std::ops::ControlFlow;
-
 use anyhow::Result;
-use isodb::{Change, ReadOnce, Tree};
+use isodb::Change;
 use serde_json::{Value, json};
 
 use crate::args::ListArgs;
@@ -50,30 +48,21 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let db = context.database()?;
-    let objects = ReadOnce(db.store());
-    let old = Tree::new(&objects, db.resolve_tree(&args.old)?);
-    let new = old.with_root(db.resolve_tree(&args.new)?);
+    let trees = [db.resolve_tree(&args.old)?, db.resolve_tree(&args.new)?];
     let prefix = super::prefix(args.prefix.as_deref())?;
     let mut out = Output::records(context, args.list);
-    let detail = match (args.patch, args.stat) {
-        (true, _) => Detail::Patch,
-        (_, true) => Detail::Stat,
-        _ => Detail::Names,
-    };
+    let detail = Detail::of(args.patch, args.stat);
     let (mut added, mut changed, mut removed) = (0, 0, 0);
-    let work = |_: &_, change| Ok((change, 0));
-    old.compare(&new, prefix.as_ref(), 0, work, |change| {
+    people::each_change(&db, trees, prefix.as_ref(), |change| {
         match people::letter(&change) {
             'A' => added += 1,
             'D' => removed += 1,
             _ => changed += 1,
         }
-        if args.list.json {
-            out.json(&change_json(&change))?;
-        } else {
-            people::print_change(&db, &mut out, &change, detail)?;
+        match args.list.json {
+            true => out.json(&change_json(&change)),
+            false => people::print_change(&db, &mut out, &change, detail),
         }
-        anyhow::Ok(ControlFlow::Continue(()))
     })?;
     if args.stat && !args.list.null {
         out.record(&format!("{added} added, {changed} changed, {removed} removed"))?;

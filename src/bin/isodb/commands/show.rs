@@ -81,11 +81,14 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     let commit = db.store().commit(CommitId(id))?;
     let judge = || db.standing(CommitId(id), &mut context.runner()?).map_err(anyhow::Error::from);
     let standing = args.show_signature.then(judge).transpose()?;
-    let before = db.tree_of(commit.parents.first().copied())?;
-    let changes = before.diff(&db.tree(commit.tree), None)?;
+    let trees = [db.tree_of(commit.parents.first().copied())?.id(), commit.tree];
     if args.json {
         let mut object = people::commit_json(CommitId(id), &commit);
-        let changes = changes.map(|change| Ok(super::diff::change_json(&change?))).collect::<Result<Vec<_>>>()?;
+        let mut changes = Vec::new();
+        people::each_change(&db, trees, None, |change| {
+            changes.push(super::diff::change_json(&change));
+            Ok(())
+        })?;
         object["changes"] = changes.into();
         if let Some(standing) = &standing {
             object["signature"] = people::signature_json(standing);
@@ -95,14 +98,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<()> {
     }
     let text = people::commit_text(&out, CommitId(id), &commit, standing.as_ref());
     out.record(&text)?;
-    let detail = match (args.patch, args.stat) {
-        (true, _) => Detail::Patch,
-        (_, true) => Detail::Stat,
-        _ => Detail::Names,
-    };
-    for change in changes {
-        people::print_change(&db, &mut out, &change?, detail)?;
-    }
+    let detail = Detail::of(args.patch, args.stat);
+    people::each_change(&db, trees, None, |change| people::print_change(&db, &mut out, &change, detail))?;
     out.finish()
 }
 
