@@ -135,16 +135,18 @@ impl State {
 
     fn carry_streams(&self, client: &TcpStream, service: &TcpStream) {
         let ([coming, going], counts) = self.next();
-        let end = || [client, service].map(|stream| drop(stream.shutdown(Shutdown::Both)));
+        let is_cut = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
                 if self.bring(client, service, going, &counts[0]) {
-                    end();
+                    is_cut.store(true, Ordering::SeqCst);
                 }
                 let _ = service.shutdown(Shutdown::Write);
             });
-            self.bring(service, client, coming, &counts[1]);
-            end();
+            // The one who speaks learns of a cut when the other one has ended, as over a pipe: the next attempt would come
+            // to a busy machine before it has read what this one brought.
+            self.bring_unless(&is_cut, service, client, coming, &counts[1]);
+            let _ = [client, service].map(|stream| stream.shutdown(Shutdown::Both));
         });
     }
 
@@ -162,7 +164,7 @@ impl State {
                     is_cut.store(true, Ordering::SeqCst);
                 }
             });
-            let status = match self.bring(output, &mut to, coming, &counts[1]) {
+            let status = match self.bring_unless(&is_cut, output, &mut to, coming, &counts[1]) {
                 // As ssh ends whose connection is lost.
                 true => 255,
                 false => service.wait().unwrap().code().unwrap_or(255),
@@ -175,7 +177,19 @@ impl State {
     }
 
     /// Brings what one side says to the other; answers whether it was the link that ended.
-    fn bring(&self, mut from: impl Read, mut to: impl Write, fault: Fault, count: &AtomicU64) -> bool {
+    fn bring(&self, from: impl Read, to: impl Write, fault: Fault, count: &AtomicU64) -> bool {
+        self.bring_unless(&AtomicBool::new(false), from, to, fault, count)
+    }
+
+    /// The same; what is said after the link was cut the other way is lost.
+    fn bring_unless(
+        &self,
+        is_cut: &AtomicBool,
+        mut from: impl Read,
+        mut to: impl Write,
+        fault: Fault,
+        count: &AtomicU64,
+    ) -> bool {
         let mut buffer = vec![0; if let Fault::Slow(piece) = fault { piece } else { 1 << 16 }];
         let mut at = 0u64;
         loop {
@@ -193,6 +207,9 @@ impl State {
                 _ => {}
             }
             let Ok(mut len @ 1..) = from.read(&mut buffer) else { return false };
+            if is_cut.load(Ordering::SeqCst) {
+                continue;
+            }
             match fault {
                 Fault::None => {}
                 Fault::Slow(_) => thread::sleep(Duration::from_millis(1)),
