@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::num::NonZero;
 
 use super::Database;
 use super::error::{Result, io_error};
@@ -12,7 +11,7 @@ use crate::store::{
     CommitGraph, FilterPath, Filters, GraphCommit, MAX_FILTER_PATHS, MAX_TIME, NO_GENERATION, changed_entries,
     parents_first,
 };
-use crate::tree::without_parts;
+use crate::tree::{cores, without_parts};
 
 /// From this many commits on, threads share the work of comparing trees.
 const THREADS_FROM: usize = 64;
@@ -91,7 +90,7 @@ impl Database {
             }
             Ok(filters)
         };
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = cores();
         let each = commits.len().div_ceil(threads).max(THREADS_FROM);
         let mut all = Filters::default();
         std::thread::scope(|scope| {

@@ -13,7 +13,7 @@ use super::{Document, Error, Key, Result, Tree};
 use crate::object::{Objects, TreeId, tree_order};
 
 /// So many changes are found before other threads are started.
-const ALONE: usize = 16;
+const ALONE: usize = 4;
 /// A stretch has about so many changes, and a short one so many.
 const STRETCH: usize = 64;
 const SHORT_STRETCH: usize = 4;

@@ -4,8 +4,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::cores::with_others;
 use super::folder::{Folder, part_for};
-use super::queue::{join, threads_for};
+use super::queue::threads_for;
 use super::{Document, Key, Result, Tree};
 use crate::object::{self, Id, Kind, Objects, TreeId};
 
@@ -35,11 +36,7 @@ impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
             }
         };
         let threads = if chunks.len() > 2 { threads_for(threads).min(chunks.len()) } else { 1 };
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
-            run();
-            join(others);
-        });
+        with_others(threads, run, run);
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         done.sort_unstable_by_key(|(at, _)| *at);
         done.into_iter().map(|(_, answer)| answer).collect()

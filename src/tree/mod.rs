@@ -6,6 +6,7 @@
 
 mod among;
 mod check;
+mod cores;
 mod cursor;
 mod diff;
 mod edit;
@@ -27,6 +28,7 @@ mod walk;
 use crate::object::{self, Objects, TreeId};
 
 pub use check::{Finding, FolderCheck, FolderChecker, Role};
+pub(crate) use cores::{cores, on_all_cores};
 pub use diff::{Change, Diff};
 pub use edit::Edit;
 pub use edits::Edits;

@@ -4,13 +4,17 @@
 //! puts back in its place what it found and what is left. The caller's thread gives away what stands at the front.
 
 use std::collections::VecDeque;
-use std::num::NonZero;
 use std::ops::ControlFlow;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::ScopedJoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::cores::{cores, with_others};
 
 /// So many stretches are short at first, for all cores to have something to do where there is little.
 const SHORT: u64 = 16;
+/// So often a thread that has nothing to do looks again before it sleeps. Where all work takes some milliseconds, being
+/// woken takes too long: a system may wake a thread on the core of the one that wakes it, which goes on.
+const LOOKS: usize = 400;
 /// No thread goes further ahead than so many items, or bytes of them.
 const AHEAD: usize = 1 << 14;
 const AHEAD_BYTES: usize = 32 << 20;
@@ -31,31 +35,20 @@ pub(super) fn walk_in_order<P: Send, T: Send, E: Send>(
         return Ok(());
     }
     let queue = Queue::new(nodes);
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads_for(threads)).map(|_| scope.spawn(|| queue.work(&walk))).collect();
-        let given = {
+    with_others(
+        threads_for(threads),
+        || queue.work(&walk),
+        || {
             // Whatever happens here, the threads end.
             let _end = End(&queue);
             queue.give(&walk, &mut give)
-        };
-        join(others);
-        given
-    })
-}
-
-/// Waits for threads. The panic of one goes on here as it is, where the scope would tell only that there was one.
-pub(super) fn join(threads: Vec<ScopedJoinHandle<'_, ()>>) {
-    for thread in threads {
-        if let Err(panic) = thread.join() {
-            std::panic::resume_unwind(panic);
-        }
-    }
+        },
+    )
 }
 
 pub(super) fn threads_for(wanted: usize) -> usize {
-    static MACHINE: OnceLock<usize> = OnceLock::new();
     match wanted {
-        0 => *MACHINE.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get)),
+        0 => cores(),
         wanted => wanted,
     }
 }
@@ -92,6 +85,8 @@ struct State<P, T, E> {
 
 struct Queue<P, T, E> {
     state: Mutex<State<P, T, E>>,
+    /// How often something changed for those who wait: whether it is worth to look is told without the lock.
+    changes: AtomicUsize,
     /// There may be a piece to take.
     to_take: Condvar,
     /// There may be something to give.
@@ -103,16 +98,21 @@ struct End<'q, P, T, E>(&'q Queue<P, T, E>);
 
 impl<P, T, E> Drop for End<'_, P, T, E> {
     fn drop(&mut self) {
-        self.0.lock().ended = true;
-        self.0.to_take.notify_all();
-        self.0.to_give.notify_all();
+        let mut state = self.0.lock();
+        state.ended = true;
+        self.0.tell();
     }
 }
 
 impl<P, T, E> Queue<P, T, E> {
     fn new(nodes: VecDeque<Node<P, T, E>>) -> Self {
         let state = State { nodes, tickets: 0, found: 0, bytes: 0, ended: false };
-        Queue { state: Mutex::new(state), to_take: Condvar::new(), to_give: Condvar::new() }
+        Queue {
+            state: Mutex::new(state),
+            changes: AtomicUsize::new(0),
+            to_take: Condvar::new(),
+            to_give: Condvar::new(),
+        }
     }
 
     // A thread that panics ends all work, so nobody goes on with what it left.
@@ -127,12 +127,37 @@ impl<P, T, E> Queue<P, T, E> {
         while !state.ended {
             state = match state.take() {
                 Some((ticket, piece)) => self.walk(state, ticket, piece, walk),
-                None => self.to_take.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self.wait(state, &self.to_take),
             };
         }
         drop(state);
         // Only a panic is to end the work of the others.
         std::mem::forget(end);
+    }
+
+    /// Has those who wait look again. What they are to see stands in the state already, which the caller holds: whoever is
+    /// about to sleep would miss it otherwise.
+    fn tell(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+        self.to_take.notify_all();
+        self.to_give.notify_all();
+    }
+
+    /// Waits until somebody tells of a change that was not there yet when the state was taken.
+    fn wait<'q>(&'q self, state: MutexGuard<'q, State<P, T, E>>, told: &Condvar) -> MutexGuard<'q, State<P, T, E>> {
+        let before = self.changes.load(Ordering::Acquire);
+        drop(state);
+        for _ in 0..LOOKS {
+            if self.changes.load(Ordering::Acquire) != before {
+                return self.lock();
+            }
+            std::thread::yield_now();
+        }
+        let state = self.lock();
+        match state.ended || self.changes.load(Ordering::Acquire) != before {
+            true => state,
+            false => told.wait(state).unwrap_or_else(PoisonError::into_inner),
+        }
     }
 
     fn walk<'q>(
@@ -146,8 +171,7 @@ impl<P, T, E> Queue<P, T, E> {
         let stretch = walk(piece, ticket <= SHORT);
         let mut state = self.lock();
         state.put(ticket, stretch);
-        self.to_take.notify_all();
-        self.to_give.notify_one();
+        self.tell();
         state
     }
 
@@ -165,8 +189,8 @@ impl<P, T, E> Queue<P, T, E> {
                 Some(Node::Found(items, bytes)) => {
                     state.found -= items.len();
                     state.bytes -= bytes;
+                    self.tell();
                     drop(state);
-                    self.to_take.notify_all();
                     for item in items {
                         if give(item)?.is_break() {
                             return Ok(());
@@ -184,7 +208,7 @@ impl<P, T, E> Queue<P, T, E> {
                     state.nodes.push_front(taken);
                     state = match state.take() {
                         Some((ticket, piece)) => self.walk(state, ticket, piece, walk),
-                        None => self.to_give.wait(state).unwrap_or_else(PoisonError::into_inner),
+                        None => self.wait(state, &self.to_give),
                     };
                 }
             }

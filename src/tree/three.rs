@@ -5,8 +5,7 @@
 //! changed is gone into. Where that is much, several threads share it, folder by folder: no edit of one depends on those of
 //! another.
 
-use std::num::NonZero;
-
+use super::cores::cores;
 use super::cursor::Cursor;
 use super::diff::next_pair;
 use super::edit::Action;
@@ -34,7 +33,7 @@ pub(crate) fn merge_edits<O: Objects + Sync + ?Sized>(
     trees: [TreeId; 3],
     merge: impl Fn(&Key, Sides<Document>) -> Result<Option<Edit>> + Sync,
 ) -> Result<Edits> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = cores();
     merge_edits_on(threads, ALONE, objects, trees, merge)
 }
 

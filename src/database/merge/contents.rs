@@ -1,6 +1,5 @@
 //! Rules that need nothing but the contents: JSON and text. Many documents are merged on all cores.
 
-use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::decide::{Decided, Version, versions};
@@ -9,6 +8,7 @@ use crate::database::Database;
 use crate::database::error::Result;
 use crate::merge::{Dispute, Fields, Later, MAX_CONTENT, is_json_object, merge_json, merge_text};
 use crate::object::{BlobId, Kind, Objects, hash};
+use crate::tree::cores;
 
 /// From this many documents on, threads share the work.
 const THREADS_FROM: usize = 64;
@@ -83,7 +83,7 @@ pub(super) fn merge<O: Objects + Sync>(
     origins: &Origins,
 ) -> Result<Vec<(usize, Decided)>> {
     let one = |(at, dispute, how): &Item<'_>| Ok((*at, document(reader, dispute, *how, origins)?));
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = cores();
     if items.len() < THREADS_FROM || threads == 1 {
         return items.iter().map(one).collect();
     }

@@ -12,7 +12,7 @@ use super::memory::{self, Memory};
 use super::seal::{Seal, bad, seal};
 use super::standing::{Judged, Standing};
 use super::view::View;
-use super::walk::{Walked, on_all_cores, walk};
+use super::walk::{PIECE, Walked, walk};
 use crate::database::Database;
 use crate::database::error::{Error, Result};
 use crate::database::lineage::Lineage;
@@ -20,6 +20,7 @@ use crate::database::merge::is_merge_commit;
 use crate::object::{self, Commit, CommitId, Ident, Kind, Objects, TagId, TreeId};
 use crate::script::Runner;
 use crate::sign::PublicKey;
+use crate::tree::on_all_cores;
 
 /// Judges the commits of one history. What several of them need is worked out once.
 pub struct Judge<'a> {
@@ -154,7 +155,7 @@ impl<'a> Judge<'a> {
     /// Judges commits at their places.
     fn at_places(&self, numbers: &[u32], runner: &mut dyn Runner) -> Result<HashMap<u32, Standing>> {
         let mut found = HashMap::with_capacity(numbers.len());
-        let first = on_all_cores(numbers, |number| self.first(*number))?;
+        let first = on_all_cores(numbers, PIECE, |number| self.first(*number))?;
         let mut merges = Vec::new();
         for (number, first) in numbers.iter().zip(first) {
             match first {

@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::seal::{Seal, bad, seal};
 use super::standing::{Require, Standing};
-use super::walk::on_all_cores;
+use super::walk::PIECE;
 use crate::database::Database;
 use crate::database::conflicts::{Bound, Gathered};
 use crate::database::error::{Error, Result};
@@ -15,7 +15,7 @@ use crate::object::{self, Commit, CommitId, Id, Kind, Objects, Overlay, TagId};
 use crate::refs::RefName;
 use crate::script::Runner;
 use crate::store::Store;
-use crate::tree::{self, Document, Edit, Edits, Tree};
+use crate::tree::{self, Document, Edit, Edits, Tree, on_all_cores};
 
 /// So many refusals are told of at most: more would help nobody.
 const MANY: usize = 100;
@@ -251,10 +251,10 @@ impl Check<'_> {
     fn look(&mut self, moves: &[(&RefMove, Target)], runner: &mut dyn Runner) -> Result<()> {
         let view = self.view;
         for (one, target) in moves {
-            let commits = on_all_cores(&target.new, |id| {
+            let commits = on_all_cores(&target.new, PIECE, |id| {
                 let body = view.store.require(id.0, Kind::Commit)?;
                 let commit = Commit::parse(&body).map_err(|error| error.of_object(id.0))?;
-                Ok((is_merge_commit(&commit), seal(Kind::Commit, &body)))
+                Ok::<_, Error>((is_merge_commit(&commit), seal(Kind::Commit, &body)))
             })?;
             let mut merges = Vec::new();
             for (id, (is_merge, seal)) in target.new.iter().zip(commits) {

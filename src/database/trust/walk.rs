@@ -3,9 +3,6 @@
 //! Where a commit is remembered with all its ancestors the walk ends; what lies below it has been judged before.
 
 use std::collections::HashMap;
-use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::lists::{Lists, Place};
 use super::memory::{Memory, Record};
@@ -16,9 +13,10 @@ use crate::database::lineage::Lineage;
 use crate::database::signers::signers_key;
 use crate::object::{CommitId, TreeId};
 use crate::store::{FilterPath, parents_first};
+use crate::tree::on_all_cores;
 
 /// So many pieces of work a core takes at once.
-const PIECE: usize = 32;
+pub(super) const PIECE: usize = 32;
 
 /// One commit of the history.
 #[derive(Debug)]
@@ -127,7 +125,7 @@ fn find_lists(db: &Database, lineage: &Lineage<'_>, walked: &mut Walked, lists: 
         .filter(|(_, entry)| !is_unchanged(entry))
         .map(|(number, entry)| (number, entry.tree))
         .collect();
-    let places = on_all_cores(&asked, |(_, tree)| lists.place(db.store(), *tree))?;
+    let places = on_all_cores(&asked, PIECE, |(_, tree)| lists.place(db.store(), *tree))?;
     let mut found = asked.iter().map(|(number, _)| *number).zip(places).peekable();
     for number in 0..walked.entries.len() {
         let first = walked.entries[number].parents.first().map(|parent| walked.entry(*parent).list);
@@ -153,38 +151,4 @@ fn find_pinned(db: &Database, lineage: &mut Lineage<'_>, walked: &mut Walked, li
         walked.entries.iter_mut().for_each(|entry| entry.is_pinned = pinned.has(entry.place));
     }
     Ok(())
-}
-
-/// Does some work for each of many items, in no order, on all cores; answers the results in the items' order.
-///
-/// # Errors
-/// Of several errors, that of the first item that had one.
-pub(super) fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(items.len().div_ceil(PIECE));
-    if threads < 2 {
-        return items.iter().map(work).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<Vec<R>>)>> = Mutex::default();
-    let take = || {
-        loop {
-            let at = next.fetch_add(PIECE, Ordering::Relaxed);
-            if at >= items.len() {
-                break;
-            }
-            let results = items[at..items.len().min(at + PIECE)].iter().map(&work).collect();
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, results));
-        }
-    };
-    std::thread::scope(|scope| {
-        (1..threads).for_each(|_| drop(scope.spawn(take)));
-        take();
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(at, _)| *at);
-    let mut all = Vec::with_capacity(items.len());
-    for (_, results) in done {
-        all.extend(results?);
-    }
-    Ok(all)
 }
