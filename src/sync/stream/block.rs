@@ -22,7 +22,7 @@ const MAX_PACKED: usize = MAX_RAW + MAX_RAW / 64;
 /// The largest window that zstd may look back over, as a power of two.
 const WINDOW: u32 = 23;
 /// How far it looks back here, at least and at most.
-const SMALLEST: u32 = 17;
+const SMALLEST: u32 = 14;
 const LARGEST: u32 = 21;
 /// So many bytes are worth more work each. Of many small documents the least work makes the fewest bytes as well.
 const FEW: u64 = 4 << 20;

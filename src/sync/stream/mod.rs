@@ -4,6 +4,7 @@
 //! One side makes a [`Plan`] and [`write`]s it; the other side's [`Taker`] builds the commits again and believes only what
 //! comes out as it was said. A stream is the same whenever it is made, so that one that was cut goes on where it was.
 
+mod ahead;
 mod answer;
 mod block;
 mod content;

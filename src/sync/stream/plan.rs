@@ -24,6 +24,8 @@ const PART: u8 = 16;
 /// The changes of so many documents in all are kept from counting them until they are sent, with so many bytes of contents.
 const KEPT: usize = 1 << 14;
 const KEPT_BYTES: usize = 4 << 20;
+/// The records of a commit and of what belongs to none of its documents have about so many bytes.
+const OF_COMMIT: u64 = 512;
 
 /// How much a stream has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +74,18 @@ pub(super) struct Kept {
     pub(super) content: Option<Ready>,
 }
 
+impl Kept {
+    /// About how many bytes its record has.
+    fn raw(&self) -> u64 {
+        let content = match &self.content {
+            Some(Ready::Long(size)) => *size,
+            Some(ready) => ready.held() as u64,
+            None => 0,
+        };
+        self.change.key.path().len() as u64 + content
+    }
+}
+
 /// How much is kept of a plan.
 #[derive(Default)]
 struct Room {
@@ -84,6 +98,8 @@ pub(in crate::sync) struct Plan {
     pub(super) commits: Vec<Planned>,
     pub(super) tags: Vec<TagId>,
     pub(in crate::sync) totals: Totals,
+    /// About how many bytes its records have.
+    pub(super) raw: u64,
 }
 
 /// Why there is no plan.
@@ -119,7 +135,7 @@ impl Plan {
         }
         let mut seen = std::collections::HashSet::new();
         tags.retain(|tag| seen.insert(*tag));
-        let mut plan = Plan { commits: Vec::new(), tags, totals: Totals::default() };
+        let mut plan = Plan { commits: Vec::new(), tags, totals: Totals::default(), raw: 0 };
         let room = Room::default();
         let order = in_order(db, &heads, common)?;
         // What one commit has made the next one changes.
@@ -150,6 +166,7 @@ impl Plan {
         id: CommitId,
         room: &Room,
     ) -> Result<Planned, Unplanned> {
+        self.raw += OF_COMMIT;
         let commit = db.store().commit(id)?;
         if commit.parents.len() > MAX_PARENTS {
             return Err(Unplanned::NotCarried);
@@ -168,6 +185,7 @@ impl Plan {
             before.compare(&before.with_root(commit.tree), None, 0, work, |(kept, size)| {
                 self.totals.documents += 1;
                 self.totals.bytes += size;
+                self.raw += kept.as_ref().map_or(size, Kept::raw);
                 match (&mut changes, kept) {
                     (Some(changes), Some(kept)) => changes.push(kept),
                     _ => changes = None,
@@ -196,8 +214,10 @@ impl Plan {
             bytes += size.unwrap_or_default();
             Ok(ControlFlow::Continue(()))
         })?;
+        let bytes = (u128::from(bytes) * u128::from(documents) / u128::from(looked.max(1))) as u64;
         self.totals.documents += documents;
-        self.totals.bytes += (u128::from(bytes) * u128::from(documents) / u128::from(looked.max(1))) as u64;
+        self.totals.bytes += bytes;
+        self.raw += bytes;
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use super::block::{FULL, Packer, SHORT};
 use super::content::Ready;
@@ -47,10 +47,22 @@ pub(in crate::sync) fn write(
     out: &mut dyn Write,
     told: &mut dyn FnMut(u64),
 ) -> Result<()> {
-    let mut packer = Packer::new(plan.totals.bytes).map_err(Error::Connection)?;
+    let mut packer = Packer::new(plan.raw).map_err(Error::Connection)?;
+    if plan.raw <= FULL as u64 {
+        // It is all there before a thread has begun.
+        let mut sink = |raw: Vec<u8>, documents| {
+            packer.write(&raw, out).and_then(|()| out.flush()).map_err(Error::Connection)?;
+            told(documents);
+            Ok(())
+        };
+        return Sender::new(db, plan, from, &mut sink).run().map_err(Stopped::into_error);
+    }
     std::thread::scope(|scope| {
-        let (sink, blocks) = sync_channel(WAITING);
-        let reading = scope.spawn(move || Sender::new(db, plan, from, sink).run());
+        let (to, blocks) = sync_channel(WAITING);
+        let reading = scope.spawn(move || {
+            let mut sink = |raw, documents| to.send((raw, documents)).map_err(|_| Stopped::Alone);
+            Sender::new(db, plan, from, &mut sink).run()
+        });
         let mut written = Ok(());
         for (raw, documents) in blocks {
             // Whatever becomes of the connection behind it, the other side has this block.
@@ -90,11 +102,12 @@ impl<E: Into<Error>> From<E> for Stopped {
     }
 }
 
-struct Sender<'d> {
+struct Sender<'d, 's> {
     db: &'d Database,
     plan: &'d Plan,
     from: Position,
-    sink: SyncSender<(Vec<u8>, u64)>,
+    /// Takes blocks, each with how many documents were gone through.
+    sink: &'s mut dyn FnMut(Vec<u8>, u64) -> Result<(), Stopped>,
     /// The records of the block that is being filled, and when it is full.
     raw: Vec<u8>,
     full: usize,
@@ -108,8 +121,13 @@ struct Sender<'d> {
     documents: u64,
 }
 
-impl<'d> Sender<'d> {
-    fn new(db: &'d Database, plan: &'d Plan, from: Position, sink: SyncSender<(Vec<u8>, u64)>) -> Sender<'d> {
+impl<'d, 's> Sender<'d, 's> {
+    fn new(
+        db: &'d Database,
+        plan: &'d Plan,
+        from: Position,
+        sink: &'s mut dyn FnMut(Vec<u8>, u64) -> Result<(), Stopped>,
+    ) -> Sender<'d, 's> {
         let (raw, records, numbers) = (Vec::with_capacity(2 * FULL), Arc::new(AtomicU64::new(0)), IdMap::default());
         let full = if from == Position::default() { FULL } else { SHORT };
         Sender { db, plan, from, sink, raw, full, records, numbers, path: Vec::new(), documents: 0 }
@@ -164,7 +182,7 @@ impl<'d> Sender<'d> {
             return Ok(());
         }
         let raw = std::mem::replace(&mut self.raw, Vec::with_capacity(2 * FULL));
-        self.sink.send((raw, self.documents)).map_err(|_| Stopped::Alone)
+        (self.sink)(raw, self.documents)
     }
 
     /// Sends a commit; false where it has something that cannot be carried.
@@ -370,15 +388,15 @@ struct Had<'c> {
 }
 
 /// Makes records of a content as it is read.
-struct Pieces<'s, 'd> {
-    sender: &'s mut Sender<'d>,
+struct Pieces<'p, 'd, 's> {
+    sender: &'p mut Sender<'d, 's>,
     /// So many bytes are still to be passed over.
     passed: u64,
     /// Why it ends.
     stopped: Option<Stopped>,
 }
 
-impl Write for Pieces<'_, '_> {
+impl Write for Pieces<'_, '_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let passed = usize::try_from(self.passed).map_or(bytes.len(), |passed| passed.min(bytes.len()));
         self.passed -= passed as u64;

@@ -3,6 +3,7 @@
 //!
 //! What has been taken stays when a connection is cut: the next one goes on at [`Taker::position`].
 
+use super::ahead::{self, Ahead};
 use super::plan::Totals;
 use super::record::{Content, KeyPart, Parent, Record, Same, To, check};
 use super::send::Position;
@@ -31,6 +32,8 @@ pub(super) struct Taker<'d> {
     contents: Vec<Id>,
     /// The commit whose changes are coming.
     open: Option<Open>,
+    /// What the next deltas of the block make.
+    ahead: Ahead,
     /// The content whose pieces are coming.
     long: Option<Long>,
     records: u64,
@@ -75,6 +78,7 @@ impl<'d> Taker<'d> {
             commits: Vec::new(),
             contents: Vec::new(),
             open: None,
+            ahead: Ahead::default(),
             long: None,
             records: 0,
             done: Totals::default(),
@@ -117,13 +121,25 @@ impl<'d> Taker<'d> {
         self.sent += sent as u64;
         self.grow(raw.len())?;
         let mut cursor = Cursor::new(raw);
+        self.look_ahead(cursor);
         while !cursor.is_empty() {
             if self.has_ended {
                 return Err(wrong("something follows the end"));
             }
-            self.record(Record::read(&mut cursor)?, runner)?;
+            let record = Record::read(&mut cursor)?;
+            let is_commit = matches!(record, Record::Commit { .. });
+            self.record(record, runner)?;
+            if is_commit {
+                self.look_ahead(cursor);
+            }
         }
         Ok(())
+    }
+
+    /// Works out what the deltas stand for that are next, as far as they belong to the open commit.
+    fn look_ahead(&mut self, rest: Cursor<'_>) {
+        let open = self.open.as_ref().filter(|_| self.long.is_none());
+        self.ahead = open.map_or_else(Ahead::default, |open| Ahead::look(self.view(), open.before, &open.path, rest));
     }
 
     /// Counts bytes that came of what was sent.
@@ -281,12 +297,10 @@ impl<'d> Taker<'d> {
             Content::Delta(delta) => {
                 let before = self.open.as_ref().map_or(TreeId::EMPTY, |open| open.before);
                 let key = key.ok_or_else(|| wrong("a delta has nothing that it is to"))?;
-                let old = self.view().tree(before).get(&key)?;
-                let old = old.ok_or_else(|| wrong("a delta is to a document that is not there"))?;
-                let old = self.view().store().require(old.blob.0, Kind::Blob)?;
                 let (_, size, _) = delta::sizes(delta).map_err(|flaw| wrong(flaw.0))?;
                 self.grow(usize::try_from(size).unwrap_or(usize::MAX >> 1))?;
-                let body = delta::apply(&old, delta).map_err(|flaw| wrong(flaw.0))?;
+                let made = self.ahead.next();
+                let body = made.unwrap_or_else(|| ahead::make(self.view(), before, &key, delta))?;
                 self.put(Some(key), &body)
             }
             Content::Long(size) => {
@@ -348,7 +362,7 @@ impl<'d> Taker<'d> {
 }
 
 /// The key that follows the one with this path, which becomes its path. Keys come in their order.
-fn next_key(path: &mut Vec<u8>, part: KeyPart<'_>) -> Result<Key> {
+pub(super) fn next_key(path: &mut Vec<u8>, part: KeyPart<'_>) -> Result<Key> {
     let bad = || wrong("a key is none, or not in its place");
     let old = path.get(part.shared..).ok_or_else(bad)?;
     if old >= part.rest || part.shared + part.rest.len() > LONGEST_PATH {
