@@ -108,14 +108,14 @@ pub use store::{
     STREAM_FROM, Store, Usage, Wanted, changed_entries, hash_stream,
 };
 pub use sync::{
-    AgreeOptions, Agreed, Agreement, Arrival, Arrived, Bundle, BundleFile, BundleHeader, BundlePlan, BundleReport,
-    BundleRequest, Clone as DatabaseClone, Cloned, Credentials, Difference, Direction, Error as SyncError, FetchLimits,
-    FetchOptions, FetchRequest, FetchWish, Fetched, Fetching, Here, HttpOptions, Listener, Location, Meeting, NodeName,
-    NodeNameError, NotMoved, Offer, Offered, Peer, PeerNote, Progress, PushEdit, PushOptions, PushReport, PushRequest,
-    PushWish, Pushed, Pushing, Remote, RemoteRef, ServeLimits, Server, Service, Source, SshOptions,
-    Totals as StreamTotals, Traffic, Transport, Unit, Via, ViaFile, ViaLeft, ViaRequest, ViaState, WentBack, agree,
-    by_command, by_daemon, by_http, meet, offer, pause_before, pull, push, take_bundle, to_database, upstream, via,
-    write_file,
+    AgreeOptions, Agreed, Agreement, Arrival, Arrived, Authorities, Bundle, BundleFile, BundleHeader, BundlePlan,
+    BundleReport, BundleRequest, Clone as DatabaseClone, Cloned, Credentials, Difference, Direction,
+    Error as SyncError, FetchLimits, FetchOptions, FetchRequest, FetchWish, Fetched, Fetching, Here, HttpOptions,
+    Listener, Location, Meeting, NodeName, NodeNameError, NotMoved, Offer, Offered, Peer, PeerNote, Progress, PushEdit,
+    PushOptions, PushReport, PushRequest, PushWish, Pushed, Pushing, Remote, RemoteRef, ServeLimits, Server, Service,
+    Source, SshOptions, Totals as StreamTotals, Traffic, Transport, Unit, Via, ViaFile, ViaLeft, ViaRequest, ViaState,
+    WentBack, agree, by_command, by_daemon, by_http, meet, offer, pause_before, pull, push, take_bundle, to_database,
+    upstream, via, write_file,
 };
 pub use tree::{
     Change, Child, Children, Conflict, Diff, Document, Documents, Edit, Edits, Error as TreeError, Finding,

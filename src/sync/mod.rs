@@ -50,5 +50,5 @@ pub use push::{NotMoved, PushRequest, Pushed, push};
 pub use remote::Remote;
 pub use serve::{ServeLimits, Server};
 pub use stream::Totals;
-pub use transport::{Credentials, HttpOptions, Transport, by_command, by_daemon, by_http, to_database};
+pub use transport::{Authorities, Credentials, HttpOptions, Transport, by_command, by_daemon, by_http, to_database};
 pub use via::{Via, ViaFile, ViaLeft, ViaRequest, ViaState, via};

@@ -1,10 +1,11 @@
 //! How servers of HTTP are spoken to, from the environment and the settings: git's names where it has them.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use isodb::{Credentials, Database, HttpOptions};
+use isodb::{Authorities, Credentials, Database, HttpOptions};
 
 use crate::context::{Context, variable};
 use crate::error::Failure;
@@ -25,7 +26,10 @@ impl Context {
             Some(file) => Some(file),
             None => setting("http.sslCAInfo")?,
         };
-        let authorities = authorities.map(|file| self.read_file(Path::new(&file))).transpose()?;
+        let authorities = authorities.map(|file| {
+            let path = self.path(Path::new(&file));
+            Authorities::new(move || read_file(&path))
+        });
         let (proxy, no_proxy) = match setting("http.proxy")? {
             // Set to nothing it means none.
             Some(proxy) => (Some(proxy).filter(|proxy| !proxy.is_empty()), Vec::new()),
@@ -78,9 +82,13 @@ impl Context {
 
     /// A file that a setting or an argument names.
     pub(crate) fn read_file(&self, path: &Path) -> Result<Vec<u8>> {
-        let path = self.path(path);
-        Ok(std::fs::read(&path).map_err(|error| Failure::system(format!("cannot read {}: {error}", path.display())))?)
+        Ok(read_file(&self.path(path)).map_err(|error| Failure::system(error.to_string()))?)
     }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display())))
 }
 
 /// The proxy that the variables name, and what is reached without it. They are read as curl reads them.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use command::by_command;
 pub use daemon::by_daemon;
-pub use http::{Credentials, HttpOptions, by_http};
+pub use http::{Authorities, Credentials, HttpOptions, by_http};
 pub(super) use metered::Metered;
 pub use path::to_database;
 

@@ -118,6 +118,16 @@ fn https() {
 
 /// Who is asked over http may lead to https: what vouches for servers counts there too.
 #[test]
+fn who_vouches_for_servers_is_read_where_one_has_to_show_its_certificate() {
+    let farm = Farm::new();
+    let first = farm.put("a", "1");
+    farm.isodb(&["config", "http.sslCAInfo", "none.pem"]).ok();
+    let server = farm.serve(&[]);
+    assert!(farm.isodb(&["ls-remote", &server.url]).ok().text().contains(&first));
+    refused(farm.isodb(&["ls-remote", &server.url.replace("http:", "https:")]), 5, "cannot read none.pem");
+}
+
+#[test]
 fn http_leads_to_https() {
     let farm = Farm::new();
     let first = farm.put("a", "1");

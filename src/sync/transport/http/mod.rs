@@ -9,6 +9,7 @@ mod upload;
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -52,13 +53,31 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// Who vouches for servers, in place of those who do so on the web: certificates in PEM, which are read when a server is to
+/// show its own. To read some hundred takes longer than a small fetch.
+#[derive(Clone)]
+pub struct Authorities(Arc<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>);
+
+impl Authorities {
+    /// Those whose certificates `read` answers.
+    pub fn new(read: impl Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static) -> Authorities {
+        Authorities(Arc::new(read))
+    }
+}
+
+impl fmt::Debug for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authorities")
+    }
+}
+
 /// How servers of HTTP are spoken to.
 #[derive(Clone, Debug, Default)]
 pub struct HttpOptions {
     /// What shows who asks, where the address itself has no name and password.
     pub credentials: Option<Credentials>,
-    /// Certificates in PEM of those who vouch for servers, in place of the web's own.
-    pub authorities: Option<Vec<u8>>,
+    /// Who vouches for servers.
+    pub authorities: Option<Authorities>,
     /// The proxy of HTTP that leads to all servers but some: `http://[USER:PASSWORD@]HOST:PORT`.
     pub proxy: Option<String>,
     /// The servers that are reached without it: names, `.DOMAIN` for all below one, `*`.
@@ -82,11 +101,11 @@ fn new_agent(options: &HttpOptions, address: &Address) -> Result<Agent> {
     let wrong = |text: String| Error::Connection(io::Error::new(ErrorKind::InvalidInput, text));
     let idle = Some(options.idle.unwrap_or(IDLE));
     let mut tls = TlsConfig::builder();
-    // To read some hundred certificates takes longer than a small fetch.
     let is_tls = address.is_secure() || options.proxy.is_some();
-    if let Some(pem) = options.authorities.as_ref().filter(|_| is_tls) {
+    if let Some(Authorities(read)) = options.authorities.as_ref().filter(|_| is_tls) {
+        let pem = read().map_err(Error::Connection)?;
         let mut found: Vec<Certificate<'static>> = Vec::new();
-        for item in parse_pem(pem) {
+        for item in parse_pem(&pem) {
             if let PemItem::Certificate(certificate) = item.map_err(|error| wrong(error.to_string()))? {
                 found.push(certificate);
             }
