@@ -86,6 +86,13 @@ impl Bytes {
         }
     }
 
+    /// Has all of a map that is not large in memory, which takes less than to look at its pages one by one.
+    pub fn look_over(&self) {
+        if let Bytes::Mapped(map) = self {
+            os::look_over_map(map);
+        }
+    }
+
     /// Whether few bytes here and there are better copied than looked at.
     pub fn is_large(&self) -> bool {
         matches!(self, Bytes::Large(..))

@@ -242,6 +242,17 @@ fn map_file(file: &File) -> io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(file) }
 }
 
+/// Maps all pages of a map at once.
+#[cfg(target_os = "linux")]
+pub(super) fn look_over_map(map: &memmap2::Mmap) {
+    // Where the system does not know this advice, pages are mapped when they are looked at.
+    let _ = map.advise(memmap2::Advice::PopulateRead);
+}
+
+/// Elsewhere pages are mapped when they are looked at.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn look_over_map(_: &memmap2::Mmap) {}
+
 /// Gives the pages of a map back to the system.
 #[cfg(unix)]
 #[allow(unsafe_code)]

@@ -338,6 +338,7 @@ fn bytes_are_copied_however_they_are_held() {
     let disk = OsDisk::new();
     disk.write_new(&path, &content, Access::ReadOnly).unwrap();
     for bytes in [disk.map(&path), disk.with_all_large().map(&path), Ok(Bytes::Owned(content.clone()))] {
+        bytes.as_ref().unwrap().look_over();
         let bytes = bytes.unwrap();
         for (at, len) in [(0, 0), (0, 100_000), (70_001, 5000), (99_999, 1), (100_000, 0)] {
             let mut out = vec![0; len];

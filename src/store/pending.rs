@@ -285,7 +285,7 @@ impl Pending {
             }
             self.start_pack(Effort::Bulk)?;
         }
-        self.pack_one(id, kind, body, predecessor).inspect_err(|_| self.failed = true)
+        self.pack_one((id, kind, predecessor), body, || body.into()).inspect_err(|_| self.failed = true)
     }
 
     /// Moves all that waits in memory into a pack.
@@ -297,12 +297,18 @@ impl Pending {
         self.places.clear();
         self.bytes = 0;
         for Waiting { id, kind, body, predecessor } in std::mem::take(&mut self.waiting) {
-            self.pack_one(id, kind, &body, predecessor).inspect_err(|_| self.failed = true)?;
+            self.pack_one((id, kind, predecessor), &body, || body.clone()).inspect_err(|_| self.failed = true)?;
         }
         Ok(())
     }
 
-    fn pack_one(&mut self, id: Id, kind: Kind, body: &[u8], predecessor: Option<Id>) -> Result<()> {
+    /// Adds an object to the pack, with its predecessor, if it has one; `shared` answers the body to keep.
+    fn pack_one(
+        &mut self,
+        (id, kind, predecessor): (Id, Kind, Option<Id>),
+        body: &[u8],
+        shared: impl FnOnce() -> Arc<[u8]>,
+    ) -> Result<()> {
         let Some(pack) = &mut self.pack else { return Ok(()) };
         let base = predecessor.filter(|_| body.len() >= DELTA_FROM).and_then(|base| self.window.get(base));
         let delta = base.filter(|base| base.depth < DEPTH && base.kind == kind).and_then(|base| {
@@ -322,7 +328,7 @@ impl Pending {
         };
         // Contents of documents are put by who has just read them; trees and commits are read again for the next.
         if kind != Kind::Blob {
-            self.window.insert(id, Body { kind, bytes: body.into(), depth });
+            self.window.insert(id, Body { kind, bytes: shared(), depth });
         }
         Ok(())
     }

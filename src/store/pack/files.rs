@@ -17,7 +17,7 @@ const SORTED_BESIDE: usize = 10_000;
 /// Where the count of objects stands.
 const COUNT_AT: u64 = 8;
 /// How much of the file is read at once for its checksum.
-const PIECE: usize = 1 << 18;
+const PIECE: usize = 1 << 16;
 
 /// The files of one writer. Dropping it removes all of them.
 #[derive(Debug)]

@@ -4,8 +4,9 @@
 //! ff 74 4f 63  00 00 00 02 | 256 counts | ids | CRC-32 of each entry | offsets | 64-bit offsets | checksums
 //! ```
 
-use std::cmp::Ordering;
+use std::cmp;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -17,6 +18,8 @@ const MAGIC: [u8; 8] = [0xff, b't', b'O', b'c', 0, 0, 0, 2];
 const FANOUT: usize = 8;
 const IDS: usize = FANOUT + 256 * 4;
 const CHECKSUMS: usize = 64;
+/// Who has looked for so many ids looks for more.
+const MANY: u32 = 32;
 /// An offset with this bit is a place in the table of 64-bit offsets.
 const LARGE: u32 = 1 << 31;
 
@@ -30,6 +33,8 @@ pub(crate) struct Index {
     len: u32,
     /// How many 64-bit offsets there are.
     large: usize,
+    /// How often ids were looked for, up to [`MANY`].
+    searches: AtomicU32,
 }
 
 impl Index {
@@ -54,7 +59,7 @@ impl Index {
         if rest % 8 != 0 || rest / 8 > u64::from(last) {
             return Err(Flaw("its size is not that of its count of objects"));
         }
-        Ok(Index { bytes, len: last, large: (rest / 8) as usize })
+        Ok(Index { bytes, len: last, large: (rest / 8) as usize, searches: AtomicU32::new(0) })
     }
 
     /// How many objects it lists.
@@ -123,6 +128,9 @@ impl Index {
     /// Ids are evenly spread, so where one lies can be guessed from its value: two or three looks at memory instead of
     /// the ten or more of halving. Halving ends what guessing does not, so odd ids cost no more than that.
     fn search(&self, id: Id) -> Result<u32, u32> {
+        if self.searches.load(Ordering::Relaxed) < MANY && self.searches.fetch_add(1, Ordering::Relaxed) + 1 == MANY {
+            self.bytes.look_over();
+        }
         let mut gap = Gap::of(self, id);
         let mut piece = None;
         while let Some(middle) = gap.guess() {
@@ -137,7 +145,7 @@ impl Index {
             }
             let found = self.id_bytes(middle);
             match u64_at(found, 0).cmp(&gap.key).then_with(|| found.cmp(id.as_bytes())) {
-                Ordering::Equal => return Ok(middle),
+                cmp::Ordering::Equal => return Ok(middle),
                 order => gap.narrow(middle, usize::from(order.is_lt()), std::slice::from_ref(found)),
             }
         }
