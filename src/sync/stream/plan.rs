@@ -75,12 +75,11 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// About how many bytes its record has.
-    fn raw(&self) -> u64 {
+    /// About how many bytes its records have where the new content has so many.
+    fn raw(&self, size: u64) -> u64 {
         let content = match &self.content {
-            Some(Ready::Long(size)) => *size,
-            Some(ready) => ready.held() as u64,
-            None => 0,
+            Some(ready @ (Ready::Whole(_) | Ready::Delta(..))) => ready.held() as u64,
+            Some(Ready::Long(_)) | None => size,
         };
         self.change.key.path().len() as u64 + content
     }
@@ -185,7 +184,7 @@ impl Plan {
             before.compare(&before.with_root(commit.tree), None, 0, work, |(kept, size)| {
                 self.totals.documents += 1;
                 self.totals.bytes += size;
-                self.raw += kept.as_ref().map_or(size, Kept::raw);
+                self.raw += kept.as_ref().map_or(size, |kept| kept.raw(size));
                 match (&mut changes, kept) {
                     (Some(changes), Some(kept)) => changes.push(kept),
                     _ => changes = None,
