@@ -11,7 +11,7 @@ use crate::store::{
     CommitGraph, FilterPath, Filters, GraphCommit, MAX_FILTER_PATHS, MAX_TIME, NO_GENERATION, changed_entries,
     parents_first,
 };
-use crate::tree::{cores, without_parts};
+use crate::tree::{cores, on_all_cores, without_parts};
 
 /// From this many commits on, threads share the work of comparing trees.
 const THREADS_FROM: usize = 64;
@@ -90,22 +90,13 @@ impl Database {
             }
             Ok(filters)
         };
-        let threads = cores();
-        let each = commits.len().div_ceil(threads).max(THREADS_FROM);
+        let each = commits.len().div_ceil(cores()).max(THREADS_FROM);
+        let starts: Vec<usize> = (0..commits.len()).step_by(each).collect();
         let mut all = Filters::default();
-        std::thread::scope(|scope| {
-            let starts = (0..commits.len()).step_by(each);
-            let runs: Vec<_> = starts
-                .map(|start| {
-                    let range = start..(start + each).min(commits.len());
-                    scope.spawn(|| some(range))
-                })
-                .collect();
-            for run in runs {
-                all.append(run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-            }
-            Ok(all)
-        })
+        for filters in on_all_cores(&starts, 1, |&start| some(start..(start + each).min(commits.len()))) {
+            all.append(filters?);
+        }
+        Ok(all)
     }
 
     /// The paths and keys that are different in a commit's tree than in its parent's; `None` when they are too many.

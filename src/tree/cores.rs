@@ -13,25 +13,15 @@ pub(crate) fn cores() -> usize {
     *MACHINE.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
-/// What came of some items from a place on.
-type Chunk<R, E> = (usize, Result<Vec<R>, E>);
-
 /// Does some work for each of many items, in no order, on all cores, each of which takes so many items at once; answers the
 /// results in the items' order.
-///
-/// # Errors
-/// Of several errors, that of the first item that had one.
-pub(crate) fn on_all_cores<T: Sync, R: Send, E: Send>(
-    items: &[T],
-    each: usize,
-    work: impl Fn(&T) -> Result<R, E> + Sync,
-) -> Result<Vec<R>, E> {
+pub(crate) fn on_all_cores<T: Sync, R: Send>(items: &[T], each: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = cores().min(items.len().div_ceil(each));
     if threads < 2 {
         return items.iter().map(work).collect();
     }
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<Chunk<R, E>>> = Mutex::default();
+    let done: Mutex<Vec<(usize, Vec<R>)>> = Mutex::default();
     let take = || {
         loop {
             let at = next.fetch_add(each, Ordering::Relaxed);
@@ -45,16 +35,15 @@ pub(crate) fn on_all_cores<T: Sync, R: Send, E: Send>(
     with_others(threads, take, take);
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(at, _)| *at);
-    let mut all = Vec::with_capacity(items.len());
-    for (_, results) in done {
-        all.extend(results?);
-    }
-    Ok(all)
+    done.into_iter().flat_map(|(_, results)| results).collect()
 }
 
 /// Does some work on so many threads: `own` on the caller's, whose answer it is, and `work` on each of the others. It ends
 /// when all have ended.
 pub(super) fn with_others<T>(threads: usize, work: impl Fn() + Sync, own: impl FnOnce() -> T) -> T {
+    if threads < 2 {
+        return own();
+    }
     let others = Others::than_here();
     std::thread::scope(|scope| {
         let threads: Vec<_> = (1..threads)
@@ -126,17 +115,17 @@ mod tests {
     fn answers_stand_in_the_order_of_the_items() {
         let items: Vec<u64> = (0..1000).collect();
         for each in [1, 7, 999, 1000, 5000] {
-            let doubled = on_all_cores(&items, each, |item| Ok::<_, ()>(item * 2)).unwrap();
+            let doubled = on_all_cores(&items, each, |item| item * 2);
             assert!(doubled.into_iter().eq(items.iter().map(|item| item * 2)), "{each}");
         }
-        assert_eq!(on_all_cores(&[], 1, |item: &u64| Ok::<_, ()>(*item)), Ok(Vec::new()));
+        assert_eq!(on_all_cores(&[], 1, |item: &u64| *item), Vec::<u64>::new());
     }
 
     #[test]
     fn the_first_error_is_told() {
         let items: Vec<u64> = (0..1000).collect();
         let odd = |item: &u64| if item % 7 == 5 { Err(*item) } else { Ok(()) };
-        assert_eq!(on_all_cores(&items, 3, odd), Err(5));
+        assert_eq!(on_all_cores(&items, 3, odd).into_iter().collect::<Result<Vec<_>, _>>(), Err(5));
     }
 
     #[test]

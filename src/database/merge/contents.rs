@@ -1,14 +1,12 @@
 //! Rules that need nothing but the contents: JSON and text. Many documents are merged on all cores.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::decide::{Decided, Version, versions};
 use super::made::Origins;
 use crate::database::Database;
 use crate::database::error::Result;
 use crate::merge::{Dispute, Fields, Later, MAX_CONTENT, is_json_object, merge_json, merge_text};
 use crate::object::{BlobId, Kind, Objects, hash};
-use crate::tree::cores;
+use crate::tree::on_all_cores;
 
 /// From this many documents on, threads share the work.
 const THREADS_FROM: usize = 64;
@@ -83,28 +81,10 @@ pub(super) fn merge<O: Objects + Sync>(
     origins: &Origins,
 ) -> Result<Vec<(usize, Decided)>> {
     let one = |(at, dispute, how): &Item<'_>| Ok((*at, document(reader, dispute, *how, origins)?));
-    let threads = cores();
-    if items.len() < THREADS_FROM || threads == 1 {
-        return items.iter().map(one).collect();
+    match items.len() < THREADS_FROM {
+        true => items.iter().map(one).collect(),
+        false => on_all_cores(items, 1, one).into_iter().collect(),
     }
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(usize, Decided)>> {
-        let mut done = Vec::new();
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push(one(item)?);
-        }
-        Ok(done)
-    };
-    let mut all = Vec::with_capacity(items.len());
-    std::thread::scope(|scope| -> Result<()> {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        for thread in threads {
-            all.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-        }
-        Ok(())
-    })?;
-    all.sort_unstable_by_key(|(at, _)| *at);
-    Ok(all)
 }
 
 fn document<O: Objects>(reader: &Reader<'_, O>, dispute: &Dispute, how: How<'_>, origins: &Origins) -> Result<Decided> {

@@ -155,10 +155,10 @@ impl<'a> Judge<'a> {
     /// Judges commits at their places.
     fn at_places(&self, numbers: &[u32], runner: &mut dyn Runner) -> Result<HashMap<u32, Standing>> {
         let mut found = HashMap::with_capacity(numbers.len());
-        let first = on_all_cores(numbers, PIECE, |number| self.first(*number))?;
+        let first = on_all_cores(numbers, PIECE, |number| self.first(*number));
         let mut merges = Vec::new();
         for (number, first) in numbers.iter().zip(first) {
-            match first {
+            match first? {
                 First::Done(standing) => drop(found.insert(*number, standing)),
                 First::Merge => merges.push(self.walked.entry(*number).id),
                 First::Several(several) => {

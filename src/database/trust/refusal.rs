@@ -251,11 +251,12 @@ impl Check<'_> {
     fn look(&mut self, moves: &[(&RefMove, Target)], runner: &mut dyn Runner) -> Result<()> {
         let view = self.view;
         for (one, target) in moves {
-            let commits = on_all_cores(&target.new, PIECE, |id| {
+            let commits = on_all_cores(&target.new, PIECE, |id| -> Result<_> {
                 let body = view.store.require(id.0, Kind::Commit)?;
                 let commit = Commit::parse(&body).map_err(|error| error.of_object(id.0))?;
-                Ok::<_, Error>((is_merge_commit(&commit), seal(Kind::Commit, &body)))
-            })?;
+                Ok((is_merge_commit(&commit), seal(Kind::Commit, &body)))
+            });
+            let commits = commits.into_iter().collect::<Result<Vec<_>>>()?;
             let mut merges = Vec::new();
             for (id, (is_merge, seal)) in target.new.iter().zip(commits) {
                 match seal {

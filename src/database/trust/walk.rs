@@ -125,7 +125,8 @@ fn find_lists(db: &Database, lineage: &Lineage<'_>, walked: &mut Walked, lists: 
         .filter(|(_, entry)| !is_unchanged(entry))
         .map(|(number, entry)| (number, entry.tree))
         .collect();
-    let places = on_all_cores(&asked, PIECE, |(_, tree)| lists.place(db.store(), *tree))?;
+    let places = on_all_cores(&asked, PIECE, |(_, tree)| lists.place(db.store(), *tree));
+    let places = places.into_iter().collect::<Result<Vec<_>>>()?;
     let mut found = asked.iter().map(|(number, _)| *number).zip(places).peekable();
     for number in 0..walked.entries.len() {
         let first = walked.entries[number].parents.first().map(|parent| walked.entry(*parent).list);

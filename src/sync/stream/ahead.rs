@@ -40,8 +40,7 @@ impl Ahead {
         if deltas.len() < MANY || size > MOST {
             return Ahead::default();
         }
-        let made = |(key, delta): &(Key, &[u8])| Ok::<_, std::convert::Infallible>(make(db, before, key, delta));
-        Ahead(on_all_cores(&deltas, EACH, made).map_or_else(|never| match never {}, VecDeque::from))
+        Ahead(on_all_cores(&deltas, EACH, |(key, delta)| make(db, before, key, delta)).into())
     }
 
     /// What the next delta makes, if that is known; it is asked for each of them.

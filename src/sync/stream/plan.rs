@@ -24,7 +24,7 @@ const PART: u8 = 16;
 /// The changes of so many documents in all are kept from counting them until they are sent, with so many bytes of contents.
 const KEPT: usize = 1 << 14;
 const KEPT_BYTES: usize = 4 << 20;
-/// The records of a commit and of what belongs to none of its documents have about so many bytes.
+/// What is sent of a commit beside its documents has about so many bytes.
 const OF_COMMIT: u64 = 512;
 
 /// How much a stream has.

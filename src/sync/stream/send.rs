@@ -48,13 +48,15 @@ pub(in crate::sync) fn write(
     told: &mut dyn FnMut(u64),
 ) -> Result<()> {
     let mut packer = Packer::new(plan.raw).map_err(Error::Connection)?;
+    let mut give = |raw: &[u8], documents| {
+        // Whatever becomes of the connection behind it, the other side has this block.
+        packer.write(raw, out).and_then(|()| out.flush())?;
+        told(documents);
+        io::Result::Ok(())
+    };
     if plan.raw <= FULL as u64 {
         // It is all there before a thread has begun.
-        let mut sink = |raw: Vec<u8>, documents| {
-            packer.write(&raw, out).and_then(|()| out.flush()).map_err(Error::Connection)?;
-            told(documents);
-            Ok(())
-        };
+        let mut sink = |raw: Vec<u8>, documents| Ok(give(&raw, documents).map_err(Error::Connection)?);
         return Sender::new(db, plan, from, &mut sink).run().map_err(Stopped::into_error);
     }
     std::thread::scope(|scope| {
@@ -63,15 +65,7 @@ pub(in crate::sync) fn write(
             let mut sink = |raw, documents| to.send((raw, documents)).map_err(|_| Stopped::Alone);
             Sender::new(db, plan, from, &mut sink).run()
         });
-        let mut written = Ok(());
-        for (raw, documents) in blocks {
-            // Whatever becomes of the connection behind it, the other side has this block.
-            written = packer.write(&raw, out).and_then(|()| out.flush());
-            if written.is_err() {
-                break;
-            }
-            told(documents);
-        }
+        let written = blocks.into_iter().try_for_each(|(raw, documents)| give(&raw, documents));
         match reading.join() {
             // Nobody takes blocks any more where writing them has failed.
             Ok(read) => written.map_err(Error::Connection).and(read.map_err(Stopped::into_error)),

@@ -116,7 +116,6 @@ fn https() {
     refused(farm.sandbox.isodb(["ls-remote", &plain.url.replace("http", "https")]), 5, "https://127.0.0.1");
 }
 
-/// Who is asked over http may lead to https: what vouches for servers counts there too.
 #[test]
 fn who_vouches_for_servers_is_read_where_one_has_to_show_its_certificate() {
     let farm = Farm::new();
@@ -127,6 +126,7 @@ fn who_vouches_for_servers_is_read_where_one_has_to_show_its_certificate() {
     refused(farm.isodb(&["ls-remote", &server.url.replace("http:", "https:")]), 5, "cannot read none.pem");
 }
 
+/// Who is asked over http may lead to https: what vouches for servers counts there too.
 #[test]
 fn http_leads_to_https() {
     let farm = Farm::new();

@@ -138,14 +138,14 @@ impl State {
         let is_cut = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
-                if self.bring(client, service, going, &counts[0]) {
+                if self.bring(&is_cut, client, service, going, &counts[0]) {
                     is_cut.store(true, Ordering::SeqCst);
                 }
                 let _ = service.shutdown(Shutdown::Write);
             });
             // The one who speaks learns of a cut when the other one has ended, as over a pipe: the next attempt would come
             // to a busy machine before it has read what this one brought.
-            self.bring_unless(&is_cut, service, client, coming, &counts[1]);
+            self.bring(&is_cut, service, client, coming, &counts[1]);
             let _ = [client, service].map(|stream| stream.shutdown(Shutdown::Both));
         });
     }
@@ -160,11 +160,11 @@ impl State {
         let is_cut = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
-                if self.bring(File::open(from).unwrap(), input, going, &counts[0]) {
+                if self.bring(&is_cut, File::open(from).unwrap(), input, going, &counts[0]) {
                     is_cut.store(true, Ordering::SeqCst);
                 }
             });
-            let status = match self.bring_unless(&is_cut, output, &mut to, coming, &counts[1]) {
+            let status = match self.bring(&is_cut, output, &mut to, coming, &counts[1]) {
                 // As ssh ends whose connection is lost.
                 true => 255,
                 false => service.wait().unwrap().code().unwrap_or(255),
@@ -177,12 +177,8 @@ impl State {
     }
 
     /// Brings what one side says to the other; answers whether it was the link that ended.
-    fn bring(&self, from: impl Read, to: impl Write, fault: Fault, count: &AtomicU64) -> bool {
-        self.bring_unless(&AtomicBool::new(false), from, to, fault, count)
-    }
-
-    /// The same; what is said after the link was cut the other way is lost.
-    fn bring_unless(
+    /// What is said after it was cut the other way is lost.
+    fn bring(
         &self,
         is_cut: &AtomicBool,
         mut from: impl Read,
