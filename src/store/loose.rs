@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 use flate2::Compress;
 use flate2::bufread::ZlibDecoder;
 
-use super::deflate::{compressor, deflate};
+use super::deflate::{STORE_COST, compressor, deflate, store_body};
 use super::{IN_MEMORY_LIMIT, Result};
 use crate::object::{Error, Hasher, Id, Kind, Object, decode_header, encode_header};
+
+/// A file takes whole blocks of the disk, mostly of so many bytes: what fits into one as it is takes no less of it when it is
+/// compressed, and that costs more than all the rest of writing it, and again whenever it is read.
+const DISK_BLOCK: usize = 4096;
 
 pub(super) fn path(objects: &Path, id: Id) -> PathBuf {
     let hex = id.to_string();
@@ -24,9 +28,16 @@ pub(super) fn encode(kind: Kind, body: &[u8]) -> Vec<u8> {
     thread_local! {
         static COMPRESS: RefCell<Compress> = RefCell::new(compressor());
     }
+    let header = encode_header(kind, body.len() as u64);
+    let size = header.len() + body.len();
+    if size + STORE_COST <= DISK_BLOCK {
+        let mut out = Vec::with_capacity(size + STORE_COST);
+        store_body(&[header.as_ref(), body].concat(), &mut out);
+        return out;
+    }
     COMPRESS.with_borrow_mut(|compress| {
         let mut out = Vec::with_capacity(body.len() / 2 + 128);
-        deflate(compress, &[&encode_header(kind, body.len() as u64), body], &mut out);
+        deflate(compress, &[&header, body], &mut out);
         out
     })
 }
@@ -103,6 +114,18 @@ mod tests {
                 prop_assert_eq!(object.body, body);
             }
             prop_assert!(decode(&file[..at], id).is_err());
+        }
+    }
+
+    #[test]
+    fn what_fits_into_a_block_of_the_disk_is_not_compressed() {
+        let file = |size: usize| encode(Kind::Blob, &vec![b'x'; size]);
+        // With the header, `blob 4075` and a zero byte, this is just a block.
+        assert_eq!((file(4075).len(), file(0).len()), (DISK_BLOCK, 7 + STORE_COST));
+        assert!(file(4076).len() < 100);
+        for size in [0, 1, 4075, 4076] {
+            let body = vec![b'x'; size];
+            assert_eq!(decode(&file(size), hash(Kind::Blob, &body)).unwrap().body, body);
         }
     }
 

@@ -291,12 +291,16 @@ impl Pending {
     /// Moves all that waits in memory into a pack.
     fn start_pack(&mut self, effort: Effort) -> Result<()> {
         self.make_temporary()?;
-        let mut pack = PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary)?;
+        let waiting = std::mem::take(&mut self.waiting);
+        let packs = self.objects.join("pack");
+        // In a flush this is all; in bulk work it is the beginning.
+        let count = Some(waiting.len()).filter(|_| effort == Effort::Little);
+        let mut pack = PackWriter::create(self.disk.clone(), &packs, &self.temporary, count)?;
         pack.set_effort(effort);
         self.pack = Some(pack);
         self.places.clear();
         self.bytes = 0;
-        for Waiting { id, kind, body, predecessor } in std::mem::take(&mut self.waiting) {
+        for Waiting { id, kind, body, predecessor } in waiting {
             self.pack_one((id, kind, predecessor), &body, || body.clone()).inspect_err(|_| self.failed = true)?;
         }
         Ok(())

@@ -145,7 +145,7 @@ impl Store {
         }
         if !entries.is_empty() {
             self.disk.create_dir_all(&self.temporary).map_err(io_error(&self.temporary))?;
-            let mut writer = PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary)?;
+            let mut writer = PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary, None)?;
             salvage(&data, &known, &elsewhere, &mut |id, kind, content| match content {
                 Content::Body(body) => writer.add(id, kind, body),
                 Content::Stream(size, stream) => writer.add_copied(id, Copied::Whole(kind), size, stream),

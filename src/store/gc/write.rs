@@ -61,7 +61,7 @@ impl Store {
 
     fn write_entries(&self, stock: &Stock, plan: &Plan, progress: GcProgress<'_>) -> Result<Finished> {
         self.disk.create_dir_all(&self.temporary).map_err(io_error(&self.temporary))?;
-        let mut writer = PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary)?;
+        let mut writer = PackWriter::create(self.disk.clone(), &self.objects.join("pack"), &self.temporary, None)?;
         let total = Some(plan.len() as u64);
         let mut done = 0;
         self.encode(stock, plan, &mut |entries| {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
 use flate2::Crc;
+use sha2::{Digest, Sha256};
 
 use super::batch::{Batch, Compressors, Effort, Form, Item};
 use super::entry::{self, EntryKind};
@@ -22,10 +23,13 @@ const BATCH: usize = 64 << 10;
 const LIMIT: usize = 4 << 20;
 /// More threads than this would wait for the file.
 const THREADS: usize = 16;
+
 /// The end of the file, where one thread at a time appends.
 struct Tail {
     file: Box<dyn Write + Send>,
     offset: u64,
+    /// The checksum of all that the file has, where it is made on the way.
+    hash: Option<Sha256>,
     /// The batch that is next.
     turn: u64,
     early: BTreeMap<u64, Batch>,
@@ -79,9 +83,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Queue {
-    /// The queue in front of a file that has `offset` bytes already.
-    pub(super) fn new(file: Box<dyn Write + Send>, offset: u64) -> Queue {
-        let tail = Tail { file, offset, turn: 0, early: BTreeMap::new(), out: Vec::new() };
+    /// The queue in front of a file that has `offset` bytes already. `hash` has gone over these, if it is to go over what
+    /// follows.
+    pub(super) fn new(file: Box<dyn Write + Send>, offset: u64, hash: Option<Sha256>) -> Queue {
+        let tail = Tail { file, offset, hash, turn: 0, early: BTreeMap::new(), out: Vec::new() };
         let shared = Shared {
             state: Mutex::default(),
             wake: Condvar::new(),
@@ -206,7 +211,8 @@ impl Queue {
         let offset = tail.offset;
         let mut header = Vec::with_capacity(entry::LONGEST);
         entry::encode(EntryKind::Whole(kind), offset, size, &mut header);
-        let mut out = Checked { file: &mut tail.file, crc: Crc::new(), len: 0 };
+        let Tail { file, hash, .. } = &mut *tail;
+        let mut out = Checked { file, hash, crc: Crc::new(), len: 0 };
         let written = out.write_all(&header).and_then(|()| write(&mut out));
         let (crc, len) = (out.crc.sum(), out.len);
         tail.offset += len;
@@ -227,12 +233,15 @@ impl Queue {
         lock(&self.shared.tail).offset
     }
 
-    /// Ends the threads and gives back the file and the entries. All is drained.
-    pub(super) fn close(mut self) -> (Box<dyn Write + Send>, Vec<IndexEntry>) {
+    /// Ends the threads and gives back the file, the hash that has gone over it, and the entries. All is drained.
+    pub(super) fn close(mut self) -> (Box<dyn Write + Send>, Option<Sha256>, Vec<IndexEntry>) {
         self.stop();
-        let file = std::mem::replace(&mut lock(&self.shared.tail).file, Box::new(io::sink()));
+        let mut tail = lock(&self.shared.tail);
+        let file = std::mem::replace(&mut tail.file, Box::new(io::sink()));
+        let hash = tail.hash.take();
+        drop(tail);
         let entries = std::mem::take(&mut *self.entries());
-        (file, entries)
+        (file, hash, entries)
     }
 
     fn stop(&mut self) {
@@ -344,6 +353,9 @@ impl Shared {
         }
         drop(entries);
         let written = tail.file.write_all(&out);
+        if let Some(hash) = &mut tail.hash {
+            hash.update(&out);
+        }
         tail.offset += out.len() as u64;
         if out.capacity() <= LIMIT {
             tail.out = out;
@@ -355,6 +367,7 @@ impl Shared {
 /// Counts and sums what goes to a file.
 struct Checked<'a> {
     file: &'a mut Box<dyn Write + Send>,
+    hash: &'a mut Option<Sha256>,
     crc: Crc,
     len: u64,
 }
@@ -363,6 +376,9 @@ impl Write for Checked<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.file.write(bytes)?;
         self.crc.update(&bytes[..n]);
+        if let Some(hash) = self.hash {
+            hash.update(&bytes[..n]);
+        }
         self.len += n as u64;
         Ok(n)
     }

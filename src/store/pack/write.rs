@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flate2::write::ZlibEncoder;
+use sha2::{Digest, Sha256};
 
 pub(crate) use super::batch::Effort;
 use super::batch::Form;
@@ -21,8 +22,8 @@ use crate::disk::Disk;
 use crate::object::{Error, Id, Kind, Object};
 use crate::store::{Reader, Result, deflate, io_error};
 
-/// The pack's head: its name, the version, and how many objects there are, which is known at the end.
-const HEAD: [u8; 12] = *b"PACK\0\0\0\x02\0\0\0\0";
+/// The pack's head: its name and the version. How many objects there are follows.
+const HEAD: &[u8] = b"PACK\0\0\0\x02";
 
 /// What an object that was in another pack is made of there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(crate) enum Copied {
 pub(crate) struct PackWriter {
     queue: Queue,
     table: Table,
+    /// How many objects there are to be, if that was known.
+    count: Option<u32>,
     /// After the queue, so that nothing is written any more when the files are removed.
     files: Files,
 }
@@ -45,10 +48,21 @@ pub(crate) struct PackWriter {
 impl PackWriter {
     /// Starts a pack in the directory `pack_dir`, which is made if need be. The writer's lock is in the directory
     /// `temporary`, which is there.
-    pub(crate) fn create(disk: Arc<dyn Disk>, pack_dir: &Path, temporary: &Path) -> Result<PackWriter> {
+    ///
+    /// Where it is known how many objects there are to be, and as many come, nothing is read again for the checksum.
+    pub(crate) fn create(
+        disk: Arc<dyn Disk>,
+        pack_dir: &Path,
+        temporary: &Path,
+        count: Option<usize>,
+    ) -> Result<PackWriter> {
         let (files, mut file) = Files::create(disk, pack_dir, temporary)?;
-        file.write_all(&HEAD).map_err(io_error(files.pack()))?;
-        Ok(PackWriter { queue: Queue::new(file, HEAD.len() as u64), table: Table::new(), files })
+        let count = count.and_then(|count| u32::try_from(count).ok());
+        let head = [HEAD, count.unwrap_or_default().to_be_bytes().as_slice()].concat();
+        file.write_all(&head).map_err(io_error(files.pack()))?;
+        let hash = count.map(|_| Sha256::new_with_prefix(&head));
+        let queue = Queue::new(file, head.len() as u64, hash);
+        Ok(PackWriter { queue, table: Table::new(), count, files })
     }
 
     /// How many objects were added.
@@ -192,9 +206,10 @@ impl PackWriter {
     /// Ends the pack and writes its index. Nothing is durable and nothing has its name yet.
     pub(crate) fn finish(mut self) -> Result<Finished> {
         self.queue.drain().map_err(|source| self.error(source))?;
-        let PackWriter { queue, table, files } = self;
+        let PackWriter { queue, table, count, files } = self;
         drop(table);
-        let (file, entries) = queue.close();
-        files.finish(file, entries, None)
+        let (file, hash, entries) = queue.close();
+        let hash = hash.filter(|_| count == Some(entries.len() as u32));
+        files.finish(file, entries, hash.map(|hash| hash.finalize().into()))
     }
 }

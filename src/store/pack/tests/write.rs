@@ -29,13 +29,17 @@ fn disk() -> FaultDisk {
 }
 
 fn writer(disk: &FaultDisk) -> crate::store::Result<PackWriter> {
-    PackWriter::create(Arc::new(disk.clone()), Path::new(PACKS), Path::new(TEMPORARY))
+    writer_for(disk, None)
+}
+
+fn writer_for(disk: &FaultDisk, count: Option<usize>) -> crate::store::Result<PackWriter> {
+    PackWriter::create(Arc::new(disk.clone()), Path::new(PACKS), Path::new(TEMPORARY), count)
 }
 
 fn in_git(git: &Git) -> PackWriter {
     let temporary = git.path("isodb/tmp");
     std::fs::create_dir_all(&temporary).unwrap();
-    PackWriter::create(Arc::new(OsDisk::without_sync()), &git.path("objects/pack"), &temporary).unwrap()
+    PackWriter::create(Arc::new(OsDisk::without_sync()), &git.path("objects/pack"), &temporary, None).unwrap()
 }
 
 /// How an object is added.
@@ -157,9 +161,9 @@ fn many() -> Vec<(Object, Way)> {
     (0..2000).map(|n| (Object { kind: Kind::Blob, body: body(n) }, way(n))).collect()
 }
 
-fn written(objects: &[(Object, Way)]) -> (Id, Vec<Vec<u8>>) {
+fn written(objects: &[(Object, Way)], count: Option<usize>) -> (Id, Vec<Vec<u8>>) {
     let disk = disk();
-    let mut pack = writer(&disk).unwrap();
+    let mut pack = writer_for(&disk, count).unwrap();
     add(&mut pack, objects).unwrap();
     let finished = pack.finish().unwrap();
     let (checksum, path) = (finished.checksum(), finished.path());
@@ -179,9 +183,21 @@ fn left(disk: &FaultDisk) -> Vec<String> {
 #[test]
 fn the_same_objects_make_the_same_bytes() {
     let objects = many();
-    let first = written(&objects);
+    let first = written(&objects, None);
     for _ in 0..5 {
-        assert!(written(&objects) == first);
+        assert!(written(&objects, None) == first);
+    }
+}
+
+#[test]
+fn what_is_said_of_the_count_changes_nothing() {
+    let mut objects = many();
+    objects.truncate(500);
+    let large = Object { kind: Kind::Blob, body: noise(3000) };
+    objects.push((large, Way::Stored));
+    let first = written(&objects, None);
+    for count in [0, objects.len() - 1, objects.len(), objects.len() + 1, usize::MAX] {
+        assert!(written(&objects, Some(count)) == first, "{count}");
     }
 }
 
