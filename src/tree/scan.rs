@@ -51,7 +51,7 @@ impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
             let len = if is_short { SHORT_STRETCH } else { STRETCH };
             stretch(Documents::of_piece(objects, Arc::clone(&range), piece), len, objects, &work)
         };
-        walk_in_order(documents.into_pieces(), threads, walk, give)
+        walk_in_order(documents.into_pieces(SHORT_STRETCH), threads, walk, give)
     }
 }
 
@@ -77,5 +77,5 @@ fn stretch<'a, O: Objects + ?Sized, T, E: From<Error>>(
             break;
         }
     }
-    Stretch { found, bytes, left: Ok(documents.into_pieces().collect()) }
+    Stretch { found, bytes, left: Ok(documents.into_pieces(len).collect()) }
 }

@@ -8,6 +8,9 @@ use super::key::text_len;
 use super::{Document, Error, Key, Result, Tree};
 use crate::object::{self, Objects, ReadOnce, TreeId};
 
+/// What is left of one tree is walked in so many pieces at most: all but the last are about as long as is wished for.
+const PIECES: usize = 8;
+
 /// Which documents a listing gives.
 #[derive(Clone, Debug, Default)]
 pub struct Range {
@@ -28,14 +31,21 @@ pub struct Documents<'a, O: ?Sized> {
     /// The path of the folder whose children are being walked or of one of them, with a slash behind each name.
     path: String,
     levels: Vec<Level>,
+    /// How many documents were given.
+    given: usize,
 }
 
 /// A folder's tree or one of its parts, on the way.
+#[derive(Clone)]
 struct Level {
     id: TreeId,
     tree: Arc<object::Tree>,
-    /// The place of the edge that comes next.
+    /// The place of the edge that comes next, and where the walk ends.
     next: usize,
+    end: usize,
+    /// The edge that it began with, and how many documents had been given then.
+    start: usize,
+    given: usize,
     /// How long the folder's path is, and how long its key is as text, a slash behind it counted.
     path_len: usize,
     text_len: usize,
@@ -54,19 +64,23 @@ impl<'a, O: Objects + ?Sized> Documents<'a, O> {
             None => (String::new(), 0),
         };
         let start = tree.folder(range.prefix.as_ref())?.map(|id| (id, text_len));
-        Ok(Documents { objects: tree.objects, range: Arc::new(range), start, path, levels: Vec::new() })
+        Ok(Documents { objects: tree.objects, range: Arc::new(range), start, path, levels: Vec::new(), given: 0 })
     }
 
     /// The documents of a piece of a walk.
     pub(super) fn of_piece(objects: &'a O, range: Arc<Range>, piece: Piece) -> Self {
-        Documents { objects, range, start: None, path: piece.path, levels: vec![piece.level] }
+        Documents { objects, range, start: None, path: piece.path, levels: vec![piece.level], given: 0 }
     }
 
-    /// What is left of a walk that has begun, in the order of keys.
-    pub(super) fn into_pieces(self) -> impl Iterator<Item = Piece> {
-        let Documents { path, levels, .. } = self;
+    /// What is left of a walk that has begun, in the order of keys. The first pieces of each tree have about so many
+    /// documents, as far as that can be told from those that were given.
+    pub(super) fn into_pieces(self, len: usize) -> impl Iterator<Item = Piece> {
+        let Documents { path, levels, given, .. } = self;
         let left = levels.into_iter().rev().filter(|level| !level.is_done());
-        left.map(move |level| Piece { path: path[..level.path_len].to_owned(), level })
+        left.flat_map(move |level| {
+            let path = path[..level.path_len].to_owned();
+            level.in_pieces(given, len).map(move |level| Piece { path: path.clone(), level })
+        })
     }
 
     /// The range that is walked.
@@ -95,7 +109,7 @@ impl<'a, O: Objects + ?Sized> Documents<'a, O> {
                 }
             }
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
-            let Some(entry) = level.tree.entry(level.next) else {
+            let Some(entry) = level.tree.entry(level.next).filter(|_| !level.is_done()) else {
                 self.levels.pop();
                 continue;
             };
@@ -133,7 +147,7 @@ impl<'a, O: Objects + ?Sized> Documents<'a, O> {
         }
         let in_range = first_child.is_none();
         if !folder.is_leaf() {
-            self.levels.push(Level { id, tree: folder.tree, next: 0, path_len: self.path.len(), text_len });
+            self.levels.push(Level::new(id, folder.tree, (self.path.len(), text_len), self.given));
             if let Some(name) = first_child {
                 self.seek(name.as_bytes())?;
             }
@@ -145,7 +159,7 @@ impl<'a, O: Objects + ?Sized> Documents<'a, O> {
     fn open_part(&mut self, id: TreeId) -> Result<()> {
         let tree = self.objects.tree_once(id)?;
         let Some(&Level { path_len, text_len, .. }) = self.levels.last() else { return Ok(()) };
-        self.levels.push(Level { id, tree, next: 0, path_len, text_len });
+        self.levels.push(Level::new(id, tree, (path_len, text_len), self.given));
         Ok(())
     }
 
@@ -153,10 +167,10 @@ impl<'a, O: Objects + ?Sized> Documents<'a, O> {
     fn seek(&mut self, name: &[u8]) -> Result<()> {
         while let Some(level) = self.levels.last_mut() {
             let Some((at, part)) = folder::part_for(&level.tree, name) else {
-                level.next = level.tree.position(name, true).unwrap_or_else(|at| at);
+                level.begin_at(level.tree.position(name, true).unwrap_or_else(|at| at));
                 return Ok(());
             };
-            level.next = at + 1;
+            level.begin_at(at + 1);
             self.open_part(part)?;
         }
         Ok(())
@@ -164,8 +178,34 @@ impl<'a, O: Objects + ?Sized> Documents<'a, O> {
 }
 
 impl Level {
+    fn new(id: TreeId, tree: Arc<object::Tree>, (path_len, text_len): (usize, usize), given: usize) -> Level {
+        Level { id, next: 0, end: tree.len(), start: 0, tree, given, path_len, text_len }
+    }
+
+    fn begin_at(&mut self, next: usize) {
+        (self.next, self.start) = (next, next);
+    }
+
     fn is_done(&self) -> bool {
-        self.next >= self.tree.len()
+        self.next >= self.end
+    }
+
+    /// What is left of it in pieces, when so many documents were given: the first ones of about so many.
+    fn in_pieces(mut self, given: usize, len: usize) -> impl Iterator<Item = Level> {
+        let (passed, given) = (self.next - self.start, given - self.given);
+        let step = match given {
+            0 => len,
+            given => (len * passed).div_ceil(given),
+        };
+        self.given = 0;
+        let mut count = 0;
+        std::iter::from_fn(move || {
+            count += 1;
+            let end = if count == PIECES { self.end } else { self.end.min(self.next + step.max(1)) };
+            let piece = Level { end, start: self.next, ..self.clone() };
+            self.next = end;
+            Some(piece).filter(|piece| !piece.is_done())
+        })
     }
 }
 
@@ -174,8 +214,10 @@ impl<O: Objects + ?Sized> Iterator for Documents<'_, O> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let item = self.step();
-        if item.is_err() {
-            self.levels.clear();
+        match item {
+            Ok(Some(_)) => self.given += 1,
+            Ok(None) => {}
+            Err(_) => self.levels.clear(),
         }
         item.transpose()
     }

@@ -7,6 +7,7 @@ use std::thread;
 use super::raw::{child, leaf, tree};
 use super::state::{State, key, shapes};
 use crate::object::{BlobId, Id, Memory, TreeId};
+use crate::tree::walk::Documents;
 use crate::tree::{Document, Error, Key, Range, Tree};
 
 fn state() -> State {
@@ -53,6 +54,47 @@ fn all_ranges() {
             assert!(given.iter().eq(expected.iter().take(most)), "{bounds:?} {threads} {most}");
         }
     }
+}
+
+/// Walks so many documents, and what is then left in pieces.
+fn in_pieces(tree: &Tree<'_, Memory>, range: Range, most: usize, len: usize) -> Vec<Vec<(Key, Document)>> {
+    let mut documents = tree.documents(range).unwrap();
+    let mut walked = vec![documents.by_ref().take(most).map(Result::unwrap).collect()];
+    let range = documents.range();
+    let piece = |piece| Documents::of_piece(tree.objects, range.clone(), piece).map(Result::unwrap).collect();
+    walked.extend(documents.into_pieces(len).map(piece));
+    walked
+}
+
+#[test]
+fn pieces_are_all_that_is_left() {
+    let state = state();
+    for bounds in
+        [[None, None, None], [Some("small"), Some("small/5"), Some("small/8/1")], [None, Some("flat/8"), None]]
+    {
+        let expected = state.expected(bounds);
+        for most in [0, 1, 65, 400, 3020, 5000] {
+            for len in [1, 64, 10_000] {
+                let [prefix, from, to] = bounds.map(|text| text.map(key));
+                let walked = in_pieces(&state.tree(), Range { prefix, from, to }, most, len);
+                // What has not begun has no pieces yet.
+                let count = if most == 0 { 0 } else { expected.len() };
+                assert!(walked.concat().iter().eq(expected.iter().take(count)), "{bounds:?} {most} {len}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_pieces_are_of_about_the_length_that_is_wished_for() {
+    let objects = &Memory::new();
+    let leaf = leaf(objects);
+    let folder = tree(objects, (0..50).map(|i| child(format!("{i:02}"), leaf)).collect());
+    let root = tree(objects, (0..40).map(|i| child(format!("{i:02}"), folder)).collect());
+    let walked = in_pieces(&Tree::new(objects, root), Range::default(), 60, 64);
+    let lens: Vec<usize> = walked.iter().map(Vec::len).collect();
+    // Of the second folder what is left; then three folders each, as two have given sixty; then all others.
+    assert_eq!(lens, [60, 40, 150, 150, 150, 150, 150, 150, 150, 850]);
 }
 
 #[test]
