@@ -11,11 +11,11 @@ use super::{Document, Error, Key, Result, Tree};
 use crate::object::Objects;
 
 /// So many documents are walked before other threads are started.
-const ALONE: usize = 64;
+const ALONE: usize = 16;
 /// A stretch has about so many documents, unless they hold more bytes than this.
 const STRETCH: usize = 256;
 /// And a short one so many.
-const SHORT_STRETCH: usize = 64;
+const SHORT_STRETCH: usize = 32;
 const STRETCH_BYTES: usize = 256 << 10;
 
 impl<'a, O: Objects + Sync + ?Sized> Tree<'a, O> {
