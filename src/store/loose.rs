@@ -13,7 +13,7 @@ use super::{IN_MEMORY_LIMIT, Result};
 use crate::object::{Error, Hasher, Id, Kind, Object, decode_header, encode_header};
 
 /// A file takes whole blocks of the disk, mostly of so many bytes: what fits into one as it is takes no less of it when it is
-/// compressed. And a compressor begins with a third of a megabyte of fresh memory, which is a sixth of a put's time.
+/// compressed. And a compressor begins with a third of a megabyte of fresh memory, which a put of a small document feels.
 const DISK_BLOCK: usize = 4096;
 
 pub(super) fn path(objects: &Path, id: Id) -> PathBuf {
